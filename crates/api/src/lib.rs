@@ -1,0 +1,1 @@
+//! HTTP: routes, bodies and errors of every surface

@@ -1,0 +1,1 @@
+//! Reconcilers: idempotent, woken by a signal and by a timer, over what the database says is wanted.

@@ -1,0 +1,118 @@
+//! What each request means (`ops`), and the work behind it (`duties`).
+//!
+//! The two never call each other: an op writes a wish into the database in one short transaction and may wake a duty;
+//! duties read the database and make the engines agree with it.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use foggara_db::Db;
+use foggara_domain::Timestamp;
+use foggara_engines::Engines;
+use foggara_stores::{Roots, Stores};
+use tokio::sync::Notify;
+
+pub mod duties;
+pub mod failpoint;
+pub mod ops;
+
+/// What the operations and duties need, put together by `serve`.
+pub struct Parts {
+    /// The database.
+    pub db: Db,
+    /// Bytes by URL.
+    pub stores: Stores,
+    /// Which files of this host jobs may use.
+    pub roots: Arc<dyn Roots>,
+    /// Where jobs run.
+    pub engines: Engines,
+    /// The configuration.
+    pub settings: Settings,
+}
+
+/// Configuration of the operations and duties; `[jobs]`, `[limits]` and `[server]` of the program's configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The data directory; workspaces and logs lie below it.
+    pub data_dir: PathBuf,
+    /// Prefix of our tags: a short random text per installation, kept in the database.
+    pub installation: String,
+    /// This host, as the place of local jobs (kept in the data directory).
+    pub host: String,
+    /// How long a gentle stop may take.
+    pub kill_grace: Duration,
+    /// How long a tombstone is kept after the evidence that the job is gone.
+    pub tombstone_keep: Duration,
+    /// Deleted executions stay visible as TOBEKILLED until they are gone.
+    pub sahara_strict: bool,
+    /// Waiting executions per project.
+    pub max_waiting: u64,
+    /// Largest internal binary in bytes.
+    pub internal_binary: u64,
+    /// Largest staged binary in bytes.
+    pub staged_binary: u64,
+    /// How long one fetch of a binary may take.
+    pub fetch_timeout: Duration,
+    /// After how long without a server at their place executions end as `host lost`.
+    pub host_lost_after: Duration,
+}
+
+/// The application. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    wake: Notify,
+}
+
+impl App {
+    /// Puts it together; nothing runs until [`duties::start`].
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Inner { parts, wake: Notify::new() }))
+    }
+
+    /// The database.
+    pub fn db(&self) -> &Db {
+        &self.0.parts.db
+    }
+
+    /// Bytes by URL.
+    pub fn stores(&self) -> &Stores {
+        &self.0.parts.stores
+    }
+
+    /// Which files of this host jobs may use.
+    pub fn roots(&self) -> &dyn Roots {
+        self.0.parts.roots.as_ref()
+    }
+
+    /// Where jobs run.
+    pub fn engines(&self) -> &Engines {
+        &self.0.parts.engines
+    }
+
+    /// The configuration.
+    pub fn settings(&self) -> &Settings {
+        &self.0.parts.settings
+    }
+
+    /// The present time.
+    pub fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// Tells the duties of this process that a wish was committed. They poll too, since a wake may be lost.
+    pub fn wake(&self) {
+        self.0.wake.notify_one();
+    }
+
+    /// Waits for [`App::wake`].
+    pub(crate) async fn woken(&self) {
+        self.0.wake.notified().await;
+    }
+}

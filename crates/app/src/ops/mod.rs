@@ -1,0 +1,3 @@
+//! Answers to callers: short, one transaction, no engine call. A module per resource.
+
+pub mod executions;

@@ -1,0 +1,158 @@
+//! A job execution: the record at the heart of the service (lifecycle.md, "Records").
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    ClusterId, DataSourceId, ExecutionId, JobId, ProjectId, Tag, Timestamp, UserId,
+    status::{Duty, Outcome, Phase, Wish},
+};
+
+/// One run of a job template on a cluster, with all that we know and owe.
+///
+/// The API reads it through the view of live rows; a deleted execution is the same row with [`Execution::deleted_at`] set
+/// (the tombstone), which only its owner still sees.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Execution {
+    /// Its id; never used again.
+    pub id: ExecutionId,
+    /// The project it belongs to.
+    pub project: ProjectId,
+    /// Who submitted it.
+    pub user: UserId,
+    /// The job template; nothing for executions without one, and in a tombstone.
+    pub job: Option<JobId>,
+    /// Wire name of the job type (`Shell`, `MapReduce.Streaming`, ...), kept because a template may go.
+    pub job_type: String,
+    /// Name of the job template at submit.
+    pub job_name: String,
+    /// Where it runs.
+    pub cluster: ClusterId,
+    /// Input data source; nothing in a tombstone.
+    pub input: Option<DataSourceId>,
+    /// Output data source; nothing in a tombstone.
+    pub output: Option<DataSourceId>,
+    /// `job_configs` as the API shows them: merged with the interface, credentials replaced by `""`.
+    pub job_configs: Value,
+    /// Credentials that were taken out of `job_configs`: key to value, sealed in the database.
+    pub secret_configs: Map<String, Value>,
+    /// Data source id to expanded native url; set while staging.
+    pub data_source_urls: Option<Map<String, Value>>,
+    /// Others may read it.
+    pub is_public: bool,
+    /// It may not be deleted, cancelled or changed.
+    pub is_protected: bool,
+    /// What the user wants.
+    pub wish: Wish,
+    /// The user asked to suspend it, and the engine has not answered yet.
+    pub suspend_wanted: bool,
+    /// Where it stands.
+    pub phase: Phase,
+    /// The engine's own word where it is finer than the phase (`PREP`, `SUSPENDED`, `TOBESUSPENDED`, `SUSPENDFAILED`).
+    pub engine_state: Option<String>,
+    /// What we owe the engine.
+    pub duty: Duty,
+    /// Host that it was placed on; set when it leaves `waiting`.
+    pub place: Option<String>,
+    /// Counts from 1.
+    pub attempt: u32,
+    /// Name of this attempt at the engine; written before the launch.
+    pub tag: Option<Tag>,
+    /// What the engine calls it (`engine_job_id` on the wire).
+    pub engine_ref: Option<String>,
+    /// Incarnation of the engine that launched it (boot id for `local`).
+    pub incarnation: Option<String>,
+    /// When the launch was committed to be sent.
+    pub launch_sent_at: Option<Timestamp>,
+    /// When the first stop was committed to be sent; decides KILLED (lifecycle.md).
+    pub stop_sent_at: Option<Timestamp>,
+    /// When there was evidence that no process of it is left.
+    pub gone_at: Option<Timestamp>,
+    /// Which evidence.
+    pub gone_evidence: Option<String>,
+    /// How it ended; set with phase `ended`, earlier as soon as the engine's last word is known.
+    pub outcome: Option<Outcome>,
+    /// Why it waits, failed or was killed: one line for a person.
+    pub reason: Option<String>,
+    /// Exit code as text.
+    pub return_code: Option<String>,
+    /// What it used, as the engine reports it.
+    pub usage: Option<Usage>,
+    /// When the present non-final phase must have changed.
+    pub deadline: Option<Timestamp>,
+    /// When it was submitted.
+    pub created_at: Timestamp,
+    /// Last change that a user can see; nothing until then.
+    pub updated_at: Option<Timestamp>,
+    /// When its files were ready.
+    pub staged_at: Option<Timestamp>,
+    /// When the launch began (`start_time` on the wire).
+    pub start_time: Option<Timestamp>,
+    /// When it was seen running.
+    pub running_at: Option<Timestamp>,
+    /// When it ended (`end_time` on the wire).
+    pub end_time: Option<Timestamp>,
+    /// When it was deleted: the row is a tombstone.
+    pub deleted_at: Option<Timestamp>,
+    /// Counts the writes of this row; a writer that read an older one has to read again.
+    pub version: i64,
+}
+
+/// Resources that a job used.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Seconds of CPU in user mode.
+    pub user_seconds: f64,
+    /// Seconds of CPU in the kernel.
+    pub system_seconds: f64,
+    /// Largest resident set in bytes.
+    pub max_rss_bytes: u64,
+}
+
+/// A change of an execution, numbered per execution from 1 without a hole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Public position over all executions; readers use only this as cursor.
+    pub position: i64,
+    /// The execution.
+    pub execution: ExecutionId,
+    /// Its project.
+    pub project: ProjectId,
+    /// Counts from 1 within the execution.
+    pub sequence: i64,
+    /// When.
+    pub at: Timestamp,
+    /// What happened: `submitted`, `staged`, `launching`, `running`, `cancel_wanted`, `stopping`, `ended`, `deleted`, `gone`, ...
+    pub kind: String,
+    /// Status that the API shows after it.
+    pub status: String,
+    /// One line for a person.
+    pub text: Option<String>,
+}
+
+impl Execution {
+    /// The status that Sahara's API shows (lifecycle.md, table of phases).
+    pub fn status(&self) -> &str {
+        if self.phase == Phase::Ended {
+            return self.outcome.map_or("FAILED", Outcome::name);
+        }
+        if self.deleted_at.is_some() || self.wish == Wish::Cancel || self.phase == Phase::Stopping {
+            return "TOBEKILLED";
+        }
+        if self.suspend_wanted {
+            return "TOBESUSPENDED";
+        }
+        match self.phase {
+            Phase::Waiting | Phase::Staging => "PENDING",
+            Phase::Launching => self.engine_state.as_deref().unwrap_or("READYTORUN"),
+            Phase::Running | Phase::Stopping | Phase::Settling | Phase::Ended => {
+                self.engine_state.as_deref().unwrap_or("RUNNING")
+            }
+        }
+    }
+
+    /// Whether nothing changes any more and nothing is owed.
+    pub fn is_finished(&self) -> bool {
+        self.phase == Phase::Ended && self.duty == Duty::None
+    }
+}

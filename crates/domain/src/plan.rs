@@ -1,0 +1,93 @@
+//! What an engine can be asked to run. Job types become plans and plans go to engines, so that a new job type needs no
+//! change in an engine and a new engine none in a job type.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Work for an engine, with local paths: everything is staged already.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Plan {
+    /// A script or program, started in the workspace by its shebang or else by /bin/sh.
+    Program {
+        /// The main file.
+        main: PathBuf,
+        /// Its arguments.
+        args: Vec<String>,
+        /// Additional environment (Shell's params).
+        env: BTreeMap<String, String>,
+    },
+    /// `java -cp .. main_class args`.
+    Java {
+        /// Jars in order.
+        class_path: Vec<PathBuf>,
+        /// Class with `main`.
+        main_class: String,
+        /// Options of the JVM, already split.
+        java_opts: Vec<String>,
+        /// Arguments of the class.
+        args: Vec<String>,
+        /// Hadoop style settings that the job may read (`job.properties` in the workspace, mode 0600).
+        properties: BTreeMap<String, String>,
+    },
+    /// spark-submit of a jar or a Python file.
+    Spark {
+        /// Jar or `.py`.
+        main: PathBuf,
+        /// Class with `main`; not used for Python.
+        main_class: Option<String>,
+        /// Arguments of the application.
+        args: Vec<String>,
+        /// `spark.*` and other settings; they go into a properties file of mode 0600, never on the command line.
+        conf: BTreeMap<String, String>,
+        /// Libraries ending in `.py`, `.zip` or `.egg`.
+        py_files: Vec<PathBuf>,
+        /// Libraries ending in `.jar`.
+        jars: Vec<PathBuf>,
+        /// Other files, put beside the job.
+        files: Vec<PathBuf>,
+    },
+    /// Mapper and reducer commands over local files with a sort between them (decision 24).
+    Streaming {
+        /// Words of the mapper command.
+        mapper: Vec<String>,
+        /// Words of the reducer command.
+        reducer: Vec<String>,
+        /// Input file or directory.
+        input: PathBuf,
+        /// Output directory; must not exist.
+        output: PathBuf,
+        /// How many reducers, and so how many part files; 0 means that the mappers' output is the result.
+        reducers: u32,
+        /// Additional environment.
+        env: BTreeMap<String, String>,
+    },
+}
+
+/// The kinds of plans, to ask an engine what it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PlanKind {
+    /// [`Plan::Program`]
+    Program,
+    /// [`Plan::Java`]
+    Java,
+    /// [`Plan::Spark`]
+    Spark,
+    /// [`Plan::Streaming`]
+    Streaming,
+    /// No engine of this program runs it yet (Pig, Storm, ...); the simulated engine takes it.
+    Other,
+}
+
+impl Plan {
+    /// Which kind it is.
+    pub const fn kind(&self) -> PlanKind {
+        match self {
+            Self::Program { .. } => PlanKind::Program,
+            Self::Java { .. } => PlanKind::Java,
+            Self::Spark { .. } => PlanKind::Spark,
+            Self::Streaming { .. } => PlanKind::Streaming,
+        }
+    }
+}

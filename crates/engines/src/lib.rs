@@ -1,0 +1,252 @@
+//! Where jobs run. An engine gets local paths and hands back a reference; it knows neither the database nor HTTP.
+//!
+//! The promises that every engine keeps, and that `tests/contract.rs` checks (lifecycle.md):
+//! - `launch` is called only after `find` found nothing, and at most one effect comes of it for one tag, whatever dies when;
+//! - `stop` may be repeated, and is not an error for a job that is gone or never was;
+//! - `observe` answers [`Observed::Absent`] rather than failing for an unknown job, and fails only when the engine cannot
+//!   be asked: unreachable is not gone;
+//! - "ended" is said only when no process of the job is left.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use foggara_domain::{
+    Tag, Timestamp,
+    execution::Usage,
+    plan::{Plan, PlanKind},
+    status::Outcome,
+};
+use thiserror::Error;
+use tokio::sync::Notify;
+
+/// What an engine is asked to start.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    /// Name of the attempt; the engine must be able to find the job by it for ever after.
+    pub tag: &'a Tag,
+    /// Wire name of the job type.
+    pub job_type: &'a str,
+    /// Name of the job template.
+    pub job_name: &'a str,
+    /// What to run; nothing for an engine that does not stage (the simulated one).
+    pub plan: Option<&'a Plan>,
+    /// Working directory, made and filled by staging.
+    pub workspace: PathBuf,
+    /// Folder for the files `stdout` and `stderr`.
+    pub logs: PathBuf,
+    /// How long a gentle stop may take before it becomes hard.
+    pub kill_grace: Duration,
+}
+
+/// Answer to a launch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Launched {
+    /// What the engine calls the job (`engine_job_id` on the wire).
+    pub reference: String,
+    /// Incarnation of the engine, to notice a restart that forgot jobs (boot id for `local`).
+    pub incarnation: String,
+}
+
+/// What an engine says of a job.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Observed {
+    /// It accepted it and has not started it.
+    Queued {
+        /// Its own word (`PREP`).
+        state: Option<String>,
+    },
+    /// It runs, or at least the engine has not seen its end.
+    Running {
+        /// Its own word where it is finer (`SUSPENDED`).
+        state: Option<String>,
+    },
+    /// It ended, and no process of it is left.
+    Ended(Ended),
+    /// The engine is ready, and does not know it.
+    Absent {
+        /// Present incarnation of the engine.
+        incarnation: String,
+    },
+}
+
+/// The end of a job in the engine's words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ended {
+    /// How; `Killed` only when the engine itself says so.
+    pub outcome: Outcome,
+    /// Exit code (128 + signal when a signal ended it).
+    pub exit_code: Option<i32>,
+    /// One line for a person: "exit code 3", "killed by signal 9", "lost: ...".
+    pub reason: Option<String>,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// What it used.
+    pub usage: Option<Usage>,
+}
+
+/// How hard to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The job may clean up; the engine makes it hard by itself after the grace where it can.
+    Gently,
+    /// Now.
+    Hard,
+}
+
+/// Answer to [`Engine::void`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voided {
+    /// A launch with this tag can never have an effect any more.
+    Yes,
+    /// It was launched: find it and stop it.
+    TooLate,
+}
+
+/// A piece of a log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogPiece {
+    /// The bytes from the asked offset on; empty at the present end.
+    pub bytes: Vec<u8>,
+    /// Where to read on.
+    pub next_offset: u64,
+    /// Present size of the stream.
+    pub size: u64,
+}
+
+/// Which output of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl Stream {
+    /// The word in urls and file names.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Stdout, Self::Stderr].into_iter().find(|stream| stream.name() == name)
+    }
+}
+
+/// Why an engine did not do what it was asked.
+#[derive(Clone, Debug, Error, PartialEq)]
+pub enum EngineError {
+    /// It said no, and the job does not exist there: the execution ends FAILED with this text.
+    #[error("{0}")]
+    Refused(String),
+    /// The launch was voided before.
+    #[error("the launch was voided")]
+    Voided,
+    /// It cannot be asked, or the answer was lost: nothing is known, ask again.
+    #[error("{0}")]
+    Unreachable(String),
+    /// It lacks the operation (suspend on `local`).
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+/// Whether a server can run a kind of plan on an engine, for `doctor` and for the check at execute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ability {
+    /// It can.
+    Yes,
+    /// It cannot at present; the text says what is missing and how to get it.
+    Lacks(String),
+    /// It never can.
+    Never,
+}
+
+/// An engine: one per cluster that this server can own.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// Name of the plugin.
+    fn plugin(&self) -> &'static str;
+
+    /// Whether it runs this kind of plan.
+    fn ability(&self, kind: PlanKind) -> Ability;
+
+    /// Whether executions need a workspace with fetched files. The simulated engine fetches nothing.
+    fn stages(&self) -> bool {
+        true
+    }
+
+    /// How many executions may run at once; nothing means no cap.
+    fn max_running(&self) -> Option<usize>;
+
+    /// Rings when a job may have changed, so that the owner need not wait for its next poll.
+    fn changed(&self) -> Arc<Notify>;
+
+    /// The reference of the job with this tag, if the engine knows it.
+    async fn find(&self, tag: &Tag) -> Result<Option<Launched>, EngineError>;
+
+    /// Starts the job. See the promises above.
+    async fn launch(&self, launch: Launch<'_>) -> Result<Launched, EngineError>;
+
+    /// Makes a launch that has not happened impossible.
+    async fn void(&self, tag: &Tag, why: &str) -> Result<Voided, EngineError>;
+
+    /// What the job does at present.
+    async fn observe(&self, tag: &Tag) -> Result<Observed, EngineError>;
+
+    /// Sends a stop; returns when it is sent, not when the job is gone.
+    async fn stop(&self, tag: &Tag, how: Stop) -> Result<(), EngineError>;
+
+    /// Suspends the job and gives the engine's word for it, where the engine can (decision 20).
+    async fn suspend(&self, tag: &Tag) -> Result<String, EngineError> {
+        let _ = tag;
+        Err(EngineError::Unsupported(format!("plugin '{}' cannot suspend jobs", self.plugin())))
+    }
+
+    /// Whether [`Engine::suspend`] exists.
+    fn suspends(&self) -> bool {
+        false
+    }
+
+    /// Every job with this prefix that may have live processes, for the sweep.
+    async fn list(&self, prefix: &str) -> Result<Vec<Tag>, EngineError>;
+
+    /// Bytes of a log; an unknown or not yet begun log is empty.
+    async fn logs(&self, tag: &Tag, stream: Stream, offset: u64, limit: usize) -> Result<LogPiece, EngineError>;
+
+    /// Removes what the engine keeps of an ended job (records, logs). Called when the execution's row is removed.
+    async fn forget(&self, tag: &Tag) -> Result<(), EngineError>;
+}
+
+/// The engines of this server by plugin name.
+#[derive(Clone, Default)]
+pub struct Engines(BTreeMap<&'static str, Arc<dyn Engine>>);
+
+impl Engines {
+    /// No engine.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With one more.
+    #[must_use]
+    pub fn with(mut self, engine: Arc<dyn Engine>) -> Self {
+        self.0.insert(engine.plugin(), engine);
+        self
+    }
+
+    /// The engine of a plugin.
+    pub fn get(&self, plugin: &str) -> Option<&Arc<dyn Engine>> {
+        self.0.get(plugin)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Engine>> {
+        self.0.values()
+    }
+}

@@ -1,0 +1,1 @@
+//! Who is calling: the authenticator seam, the embedded issuer and the policy table

@@ -1,0 +1,102 @@
+//! Bytes by URL: job binaries and data sources, wherever they are.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use foggara_domain::{Caller, ProjectId};
+use futures::stream::BoxStream;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+/// Why bytes could not be read or written. The text says which url, what happened and what to do; it holds no credentials.
+#[derive(Debug, Error, Clone, PartialEq)]
+pub enum StoreError {
+    /// Nothing is there.
+    #[error("{0}")]
+    NotFound(String),
+    /// It may not be read: outside the roots, a link that leads out, 401, 403.
+    #[error("{0}")]
+    Denied(String),
+    /// It is larger than the limit.
+    #[error("{0}")]
+    TooBig(String),
+    /// The url has no store in this program, or is malformed.
+    #[error("{0}")]
+    Unsupported(String),
+    /// It cannot be reached, broke off or timed out; another try may help.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The local disk is full or fails.
+    #[error("{0}")]
+    Local(String),
+}
+
+/// On whose behalf bytes are read.
+#[derive(Clone, Debug)]
+pub struct Access<'a> {
+    /// The project.
+    pub project: &'a ProjectId,
+    /// The caller, when there is one at the moment (a download over the API); nothing while a job is staged.
+    pub caller: Option<&'a Caller>,
+    /// Credentials that were stored with the binary or source.
+    pub credentials: Option<&'a Map<String, Value>>,
+}
+
+/// Bytes on their way, with their size where it is known beforehand.
+pub struct Content {
+    /// Size in bytes, if the store told it.
+    pub size: Option<u64>,
+    /// The bytes.
+    pub stream: BoxStream<'static, Result<Bytes, StoreError>>,
+}
+
+/// What was fetched into a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fetched {
+    /// Size in bytes.
+    pub size: u64,
+    /// Lower-case hexadecimal SHA-256.
+    pub sha256: String,
+}
+
+/// One kind of store.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Schemes that it serves, without `://`.
+    fn schemes(&self) -> &'static [&'static str];
+
+    /// Opens the bytes behind a url.
+    async fn open(&self, url: &url::Url, access: &Access<'_>) -> Result<Content, StoreError>;
+}
+
+/// The stores of this server by scheme.
+#[derive(Clone, Default)]
+pub struct Stores(BTreeMap<&'static str, Arc<dyn Store>>);
+
+impl Stores {
+    /// No store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With one more.
+    #[must_use]
+    pub fn with(mut self, store: Arc<dyn Store>) -> Self {
+        for scheme in store.schemes() {
+            self.0.insert(scheme, Arc::clone(&store));
+        }
+        self
+    }
+
+    /// The store of a scheme.
+    pub fn get(&self, scheme: &str) -> Option<&Arc<dyn Store>> {
+        self.0.get(scheme)
+    }
+}
+
+/// Where local paths may lie; the program's only notion of "the files of this host" (decision 1).
+pub trait Roots: Send + Sync {
+    /// The canonical path behind `file:///p`, `/p` or `hdfs:///p`, if it lies below a root after following links.
+    fn resolve(&self, path: &Path) -> Result<std::path::PathBuf, StoreError>;
+}

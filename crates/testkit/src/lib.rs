@@ -1,0 +1,1 @@
+//! Tests only: start the program, fake peers, a private PostgreSQL

@@ -16,7 +16,6 @@ use foggara_stores::{Roots, Stores};
 use tokio::sync::Notify;
 
 pub mod duties;
-pub mod failpoint;
 pub mod ops;
 
 /// What the operations and duties need, put together by `serve`.

@@ -7,6 +7,8 @@
 //!   be asked: unreachable is not gone;
 //! - "ended" is said only when no process of the job is left.
 
+pub mod failpoint;
+
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;

@@ -4,19 +4,21 @@
 //! duties read the database and make the engines agree with it.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use foggara_db::Db;
-use foggara_domain::Timestamp;
+use foggara_domain::{ClusterId, Timestamp};
 use foggara_engines::Engines;
 use foggara_stores::{Roots, Stores};
-use tokio::sync::Notify;
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub mod duties;
 pub mod ops;
+mod rows;
 
 /// What the operations and duties need, put together by `serve`.
 pub struct Parts {
@@ -65,13 +67,19 @@ pub struct App(Arc<Inner>);
 
 struct Inner {
     parts: Parts,
-    wake: Notify,
+    /// Counts the wakes; every owner's loop watches it.
+    wake: watch::Sender<u64>,
+    /// The loops of this process, to ask one for a poll out of turn.
+    loops: Mutex<BTreeMap<ClusterId, mpsc::Sender<oneshot::Sender<()>>>>,
 }
+
+/// How long a caller waits for a poll out of turn.
+const POLL_PATIENCE: Duration = Duration::from_secs(3);
 
 impl App {
     /// Puts it together; nothing runs until [`duties::start`].
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(Inner { parts, wake: Notify::new() }))
+        Self(Arc::new(Inner { parts, wake: watch::Sender::new(0), loops: Mutex::default() }))
     }
 
     /// The database.
@@ -107,11 +115,30 @@ impl App {
 
     /// Tells the duties of this process that a wish was committed. They poll too, since a wake may be lost.
     pub fn wake(&self) {
-        self.0.wake.notify_one();
+        self.0.wake.send_modify(|count| *count += 1);
     }
 
-    /// Waits for [`App::wake`].
-    pub(crate) async fn woken(&self) {
-        self.0.wake.notified().await;
+    /// Where the duties of this process see wakes.
+    pub(crate) fn wakes(&self) -> watch::Receiver<u64> {
+        self.0.wake.subscribe()
+    }
+
+    /// Has the engine of a cluster asked at once, if this process owns the cluster, and waits a little for it.
+    pub(crate) async fn poll_now(&self, cluster: &ClusterId) {
+        let Some(requests) = self.loops().get(cluster).cloned() else { return };
+        let (done, polled) = oneshot::channel();
+        if requests.send(done).await.is_ok() {
+            // No answer in time only means that the caller sees the state before the poll.
+            let _ = tokio::time::timeout(POLL_PATIENCE, polled).await;
+        }
+    }
+
+    /// Whether this process works for a cluster at present.
+    pub fn owns(&self, cluster: &ClusterId) -> bool {
+        self.loops().contains_key(cluster)
+    }
+
+    pub(crate) fn loops(&self) -> std::sync::MutexGuard<'_, BTreeMap<ClusterId, mpsc::Sender<oneshot::Sender<()>>>> {
+        self.0.loops.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -1,1 +1,57 @@
-//! Reconcilers: idempotent, woken by a signal and by a timer, over what the database says is wanted.
+//! Reconcilers: idempotent, woken by a signal and by a timer, over what the database says is wanted. There is one code path
+//! for the usual case and for repair after a crash.
+
+mod cluster;
+mod live;
+mod ownership;
+mod steps;
+mod sweep;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::App;
+
+/// Place of executions whose engine is not bound to a host.
+pub const ANYWHERE: &str = "anywhere";
+
+/// How long the duties may take to stop.
+const STOP_WITHIN: Duration = Duration::from_millis(4500);
+
+/// The running duties of this process.
+pub struct Duties {
+    stop: CancellationToken,
+    keeper: JoinHandle<()>,
+    ready: Arc<AtomicBool>,
+}
+
+/// Starts them. From now on this server claims clusters and works for their executions.
+pub fn start(app: &App) -> Duties {
+    let stop = CancellationToken::new();
+    let ready = Arc::new(AtomicBool::new(false));
+    let keeper = tokio::spawn(ownership::Keeper::new(app.clone()).run(stop.clone(), Arc::clone(&ready)));
+    Duties { stop, keeper, ready }
+}
+
+impl Duties {
+    /// Whether the clusters were looked after at least once, for `/readyz`.
+    pub fn ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Stops them: no new launch, those in flight are awaited a little, clusters are handed back. Jobs go on.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if tokio::time::timeout(STOP_WITHIN, self.keeper).await.is_err() {
+            tracing::warn!("the duties did not stop in time; what they had begun is taken up at the next start");
+        }
+    }
+}

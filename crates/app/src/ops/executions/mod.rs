@@ -1,13 +1,24 @@
 //! Job executions: submit, read, cancel, change, delete.
 
+mod cancel;
+mod delete;
+mod explain;
+mod submit;
+
+pub use cancel::{cancel, update};
+pub use delete::delete;
+pub use explain::explain;
+use foggara_db::{clusters, events, executions};
 use foggara_domain::{
-    Caller, ClusterId, DataSourceId, Execution, ExecutionId, JobId, Result,
+    Caller, ClusterId, DataSourceId, Error, Execution, ExecutionId, Result,
     execution::Event,
     page::{ListQuery, Page},
+    status::Phase,
 };
+use foggara_engines::{LogPiece, Stream};
 use serde_json::{Map, Value};
+pub use submit::submit;
 
-#[allow(unused_imports)]
 use crate::App;
 
 /// Body of `POST /jobs/{id}/execute`, checked against its schema (sahara-v1.1.md section 8.1).
@@ -38,12 +49,6 @@ pub struct Change {
     pub status: Option<String>,
 }
 
-/// Names that lists and our own API show beside an execution.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Names {
-    /// Name of the cluster, if it still exists.
-    pub cluster: Option<String>,
-}
 
 /// Why an execution is where it is (`GET /api/v1/executions/{id}/explain`).
 #[derive(Clone, Debug)]
@@ -56,4 +61,62 @@ pub struct Explanation {
     pub owner: Option<String>,
     /// Its events in order.
     pub events: Vec<Event>,
+}
+
+/// One execution that the caller may see: the project's own, or a public one.
+pub async fn get(app: &App, caller: &Caller, id: &ExecutionId) -> Result<Execution> {
+    let row = executions::live(&mut app.db().read().await?, id, app.settings().sahara_strict).await?;
+    row.filter(|row| row.project == caller.project || row.is_public).ok_or_else(|| Error::no_such_id(id))
+}
+
+/// A page of the executions that the caller may see.
+pub async fn list(app: &App, caller: &Caller, query: &ListQuery) -> Result<Page<Execution>> {
+    executions::list(&mut app.db().read().await?, &caller.project, query, app.settings().sahara_strict).await
+}
+
+/// The execution after its engine was asked, if its owner is this server and answers in time (`refresh-status`). The owner
+/// polls by itself; this only saves the wait for its next poll.
+pub async fn refresh(app: &App, caller: &Caller, id: &ExecutionId) -> Result<Execution> {
+    let row = get(app, caller, id).await?;
+    if row.phase == Phase::Ended {
+        return Ok(row);
+    }
+    app.poll_now(&row.cluster).await;
+    get(app, caller, id).await
+}
+
+/// What happened to an execution, in order.
+pub async fn history(app: &App, caller: &Caller, id: &ExecutionId) -> Result<Vec<Event>> {
+    get(app, caller, id).await?;
+    events::of_execution(&mut app.db().read().await?, id).await
+}
+
+/// A piece of a job's log. Empty while nothing was written; the log of an ended execution stays until it is deleted.
+pub async fn logs(
+    app: &App,
+    caller: &Caller,
+    id: &ExecutionId,
+    stream: Stream,
+    offset: u64,
+    limit: usize,
+) -> Result<LogPiece> {
+    let row = get(app, caller, id).await?;
+    let nothing = LogPiece { bytes: Vec::new(), next_offset: offset, size: 0 };
+    let Some(tag) = &row.tag else { return Ok(nothing) };
+    let cluster = clusters::find(&mut app.db().read().await?, &row.cluster).await?;
+    let plugin = cluster.map(|cluster| cluster.plugin).unwrap_or_default();
+    let Some(engine) = app.engines().get(&plugin) else { return Ok(nothing) };
+    engine.logs(tag, stream, offset, limit).await.map_err(|error| Error::unavailable(format!("log of {id}: {error}")))
+}
+
+/// The execution for an op that changes it. A public one of another project is given too, so that the refusal can say whose
+/// it is (sahara-v1.1.md section 2.1).
+async fn load_for_change(app: &App, caller: &Caller, id: &ExecutionId) -> Result<Execution> {
+    let row = executions::live(&mut app.db().read().await?, id, false).await?;
+    row.filter(|row| row.project == caller.project || row.is_public).ok_or_else(|| Error::no_such_id(id))
+}
+
+/// Whether the engine may have, or may yet get, a job of this row.
+fn may_still_run(row: &Execution) -> bool {
+    row.launch_sent_at.is_some() && row.gone_at.is_none()
 }

@@ -1,0 +1,160 @@
+//! Launch without doubles (lifecycle.md): commit tag and `launching`; find; only if nothing is found, launch; commit the
+//! reference. After a crash it begins again at "find" with the same tag.
+
+use std::{sync::Arc, time::Duration};
+
+use foggara_domain::{
+    Execution, Tag,
+    drive::{LAUNCH_DEADLINE, VoidFact, Word},
+    status::{Duty, Phase, Wish},
+};
+use foggara_engines::{EngineError, Launch, Launched, Voided, failpoint};
+
+use super::{
+    observe::{ask, word_of},
+    stage::{Prepared, logs_folder, prepare},
+};
+use crate::{
+    duties::{cluster::Room, live::Done},
+    rows::{Changed, Edit, change},
+};
+
+/// How long one launch may take before its answer counts as lost.
+const ANSWER: Duration = Duration::from_secs(60);
+
+pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, prepared: Option<Prepared>) -> Done {
+    let row = match commit(&room, &row, prepared.as_ref()).await {
+        Ok(Changed::Saved(row) | Changed::Kept(row)) => *row,
+        Ok(other) => return Done::row(other),
+        Err(error) => return Done::trouble(error),
+    };
+    let Some(tag) = row.tag.clone().filter(|_| may_launch(&row)) else {
+        // A cancel or delete was quicker; the next step sees it in the row.
+        return Done::row(Changed::Kept(Box::new(row)));
+    };
+    failpoint::pass("launch.committed");
+    let launched = match find_or_launch(&room, &row, &tag, prepared).await {
+        Ok(launched) => launched,
+        Err(done) => return done,
+    };
+    failpoint::pass("launch.sent");
+    let word = ask(room.engine.as_ref(), &tag, &Word::Unasked, Some(&launched.incarnation)).await;
+    let changed = note(&room, &row, launched, &word).await;
+    failpoint::pass("launch.noted");
+    match changed {
+        Ok(changed) => Done { row: Some(changed), word: Some(word), ..Done::default() },
+        Err(error) => Done::trouble(error),
+    }
+}
+
+/// Whether a launch may go out for this row. Once it is committed with `launch_sent_at` the duty of a delete covers it.
+fn may_launch(row: &Execution) -> bool {
+    row.phase == Phase::Launching
+        && row.wish == Wish::Run
+        && row.deleted_at.is_none()
+        && row.duty == Duty::None
+        && row.engine_ref.is_none()
+}
+
+async fn commit(room: &Room, row: &Execution, prepared: Option<&Prepared>) -> foggara_domain::Result<Changed> {
+    let now = room.app.now();
+    let tag = Tag::of(&room.app.settings().installation, &row.id, row.attempt);
+    let place = room.own.place.clone();
+    let urls = prepared.map(|prepared| prepared.data_source_urls.clone());
+    change(&room.app, Some(&room.own), &row.id, move |row| {
+        if row.wish != Wish::Run || row.deleted_at.is_some() || row.phase >= Phase::Launching {
+            return Ok(Edit::Keep);
+        }
+        row.phase = Phase::Launching;
+        row.place = Some(place.clone());
+        row.tag = Some(tag.clone());
+        row.launch_sent_at = Some(now);
+        row.staged_at = Some(now);
+        row.start_time = Some(now);
+        row.deadline = Some(now.plus(LAUNCH_DEADLINE));
+        if urls.as_ref().is_some_and(|urls| !urls.is_empty()) {
+            row.data_source_urls.clone_from(&urls);
+        }
+        Ok(Edit::Record("launching", None))
+    })
+    .await
+}
+
+async fn find_or_launch(
+    room: &Room,
+    row: &Execution,
+    tag: &Tag,
+    prepared: Option<Prepared>,
+) -> Result<Launched, Done> {
+    match room.engine.find(tag).await {
+        Ok(Some(found)) => return Ok(found),
+        Ok(None) => {}
+        Err(error) => return Err(trouble(error)),
+    }
+    let prepared = match prepared {
+        Some(prepared) => Some(prepared),
+        None if room.engine.stages() => match prepare(&room.app, row).await {
+            Ok(prepared) => Some(prepared),
+            Err(reason) => return Err(give_up(room, tag, reason).await),
+        },
+        None => None,
+    };
+    let launch = Launch {
+        tag,
+        job_type: &row.job_type,
+        job_name: &row.job_name,
+        plan: prepared.as_ref().map(|prepared| &prepared.plan),
+        workspace: prepared.as_ref().map(|prepared| prepared.workspace.clone()).unwrap_or_default(),
+        logs: logs_folder(&room.app, tag),
+        kill_grace: room.app.settings().kill_grace,
+    };
+    match tokio::time::timeout(ANSWER, room.engine.launch(launch)).await {
+        Ok(Ok(launched)) => Ok(launched),
+        Ok(Err(EngineError::Refused(reason) | EngineError::Unsupported(reason))) => {
+            Err(Done { word: Some(Word::Refused(reason)), ..Done::default() })
+        }
+        Ok(Err(EngineError::Voided)) => Err(Done { voided: Some(VoidFact::Voided), ..Done::default() }),
+        Ok(Err(error)) => Err(trouble(error)),
+        Err(_) => Err(Done::trouble(format!("no answer to the launch within {} s", ANSWER.as_secs()))),
+    }
+}
+
+/// The files cannot be had again after a restart. The launch is ruled out before the execution ends, so that nothing that
+/// was sent before the restart can still start.
+async fn give_up(room: &Room, tag: &Tag, reason: String) -> Done {
+    match room.engine.void(tag, "staging failed").await {
+        Ok(Voided::Yes) => Done { word: Some(Word::Refused(reason)), ..Done::default() },
+        Ok(Voided::TooLate) => Done { voided: Some(VoidFact::TooLate), ..Done::default() },
+        Err(error) => trouble(error),
+    }
+}
+
+fn trouble(error: EngineError) -> Done {
+    Done { word: Some(word_of(Err(error.clone()), &Word::Unasked, None)), ..Done::trouble(error) }
+}
+
+/// Stores the reference, also when the user changed their mind meanwhile: the stop needs it.
+async fn note(room: &Room, row: &Execution, launched: Launched, word: &Word) -> foggara_domain::Result<Changed> {
+    let now = room.app.now();
+    let state = match word {
+        Word::Queued(state) | Word::Running(state) => state.clone(),
+        _ => None,
+    };
+    let queued = matches!(word, Word::Queued(_));
+    change(&room.app, Some(&room.own), &row.id, move |row| {
+        if row.engine_ref.is_some() {
+            return Ok(Edit::Keep);
+        }
+        row.engine_ref = Some(launched.reference.clone());
+        row.incarnation = Some(launched.incarnation.clone());
+        row.engine_state.clone_from(&state);
+        if row.phase != Phase::Launching || queued {
+            return Ok(Edit::Quietly);
+        }
+        row.phase = Phase::Running;
+        row.running_at = Some(now);
+        row.deadline = None;
+        Ok(Edit::Record("running", None))
+    })
+    .await
+}

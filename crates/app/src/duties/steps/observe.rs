@@ -1,0 +1,83 @@
+//! Asking the engine how a job is. Nothing is written while the answer stays the same.
+
+use std::{sync::Arc, time::Duration};
+
+use foggara_domain::{
+    Execution, Tag,
+    drive::{End, Word},
+    status::Phase,
+};
+use foggara_engines::{Engine, EngineError, Observed, failpoint};
+
+use crate::{
+    duties::{cluster::Room, live::Done},
+    rows::{Edit, change},
+};
+
+/// How long the engine may take to answer.
+const ANSWER: Duration = Duration::from_secs(20);
+
+pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, before: Word) -> Done {
+    let Some(tag) = &row.tag else { return Done::trouble("a launched execution without a tag") };
+    let word = ask(room.engine.as_ref(), tag, &before, row.incarnation.as_deref()).await;
+    failpoint::pass("observe.asked");
+    if let Word::Unreachable(why) = &word
+        && !matches!(before, Word::Unreachable(_))
+    {
+        tracing::warn!(execution = %row.id, "engine cannot be asked: {why}");
+    }
+    Done { word: Some(word), ..Done::default() }
+}
+
+/// One question to the engine.
+pub(super) async fn ask(engine: &dyn Engine, tag: &Tag, before: &Word, incarnation: Option<&str>) -> Word {
+    let answer = tokio::time::timeout(ANSWER, engine.observe(tag)).await;
+    let answer = answer
+        .unwrap_or_else(|_| Err(EngineError::Unreachable(format!("no answer within {} s", ANSWER.as_secs()))));
+    word_of(answer, before, incarnation)
+}
+
+/// The engine's answer in words of the domain. `before` is the last word, to count polls in a row without the job;
+/// `launched_by` is the incarnation that launched it.
+pub(super) fn word_of(answer: Result<Observed, EngineError>, before: &Word, launched_by: Option<&str>) -> Word {
+    match answer {
+        Ok(Observed::Queued { state }) => Word::Queued(state),
+        Ok(Observed::Running { state }) => Word::Running(state),
+        Ok(Observed::Ended(ended)) => Word::Ended(End {
+            outcome: ended.outcome,
+            exit_code: ended.exit_code,
+            reason: ended.reason,
+            ended_at: ended.ended_at,
+            usage: ended.usage,
+        }),
+        Ok(Observed::Absent { incarnation }) => {
+            let same_incarnation = launched_by.is_none_or(|launched_by| launched_by == incarnation);
+            let polls = match before {
+                Word::Absent { polls, same_incarnation: same } if *same == same_incarnation => polls.saturating_add(1),
+                _ => 1,
+            };
+            Word::Absent { polls, same_incarnation }
+        }
+        Err(error) => Word::Unreachable(error.to_string()),
+    }
+}
+
+/// Commits that the job runs, and the engine's finer word for it.
+pub(in crate::duties) async fn note_running(room: Arc<Room>, row: Execution, state: Option<String>) -> Done {
+    let now = room.app.now();
+    let changed = change(&room.app, Some(&room.own), &row.id, move |row| {
+        let first = row.phase == Phase::Launching;
+        if !first && (row.phase != Phase::Running || row.engine_state == state) {
+            return Ok(Edit::Keep);
+        }
+        row.phase = Phase::Running;
+        row.engine_state.clone_from(&state);
+        if first {
+            row.running_at = Some(now);
+            row.deadline = None;
+        }
+        Ok(Edit::Record("running", state.clone()))
+    })
+    .await;
+    changed.map_or_else(Done::trouble, Done::row)
+}

@@ -1,0 +1,155 @@
+//! The end of an execution: the outcome is decided once, from the row as it is in that transaction; then the workspace goes,
+//! then the execution is ended. Each part may be repeated.
+
+use std::{io, path::Path, sync::Arc};
+
+use foggara_domain::{
+    Execution, Tag, Timestamp,
+    drive::{End, Word, decide, evidence},
+    status::{Duty, Outcome, Phase},
+};
+use foggara_engines::failpoint;
+
+use super::{
+    observe::ask,
+    stage::{logs_folder, workspace_folder},
+};
+use crate::{
+    App,
+    duties::{cluster::Room, live::Done},
+    rows::{Changed, Edit, change},
+};
+
+/// Commits the engine's last word, then finishes.
+pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, end: End) -> Done {
+    let word = end.clone();
+    let changed = change(&room.app, Some(&room.own), &row.id, move |row| {
+        if row.phase >= Phase::Settling {
+            return Ok(Edit::Keep);
+        }
+        let (outcome, reason) = decide(row, &word);
+        row.phase = Phase::Settling;
+        row.outcome = Some(outcome);
+        row.reason = reason;
+        row.return_code = word.exit_code.map(|code| code.to_string());
+        row.usage.clone_from(&word.usage);
+        Ok(Edit::Quietly)
+    })
+    .await;
+    failpoint::pass("settle.committed");
+    match changed {
+        Ok(Changed::Saved(row) | Changed::Kept(row)) if row.phase == Phase::Settling => {
+            finish(room, *row, end.ended_at).await
+        }
+        Ok(other) => Done::row(other),
+        Err(error) => Done::trouble(error),
+    }
+}
+
+/// Cleans up and commits `ended`. `ended_at` is the engine's time of the end; after a crash the engine is asked again.
+pub(in crate::duties) async fn finish(room: Arc<Room>, row: Execution, ended_at: Option<Timestamp>) -> Done {
+    let ended_at = match (ended_at, &row.tag) {
+        (Some(at), _) => Some(at),
+        (None, Some(tag)) => match ask(room.engine.as_ref(), tag, &Word::Unasked, None).await {
+            Word::Ended(end) => end.ended_at,
+            _ => None,
+        },
+        (None, None) => None,
+    };
+    if let Err(error) = clean(&room.app, &row).await {
+        return Done::trouble(error);
+    }
+    failpoint::pass("settle.cleaned");
+    let now = room.app.now();
+    let changed = change(&room.app, Some(&room.own), &row.id, move |row| {
+        if row.phase != Phase::Settling {
+            return Ok(Edit::Keep);
+        }
+        row.phase = Phase::Ended;
+        // By the engine's clock, but never before the start that we recorded.
+        row.end_time = Some(ended_at.unwrap_or(now).max(row.start_time.unwrap_or(now)));
+        gone(row, evidence::ENDED, now);
+        Ok(Edit::Record("ended", row.reason.clone()))
+    })
+    .await;
+    failpoint::pass("settle.ended");
+    changed.map_or_else(Done::trouble, Done::row)
+}
+
+/// Ends the phase without a word of the engine; see [`foggara_domain::drive::Step::End`].
+pub(in crate::duties) async fn end(
+    room: Arc<Room>,
+    row: Execution,
+    outcome: Outcome,
+    reason: String,
+    owed: bool,
+    evidence: Option<&'static str>,
+) -> Done {
+    // What may still run keeps its workspace until the duty is closed.
+    if !owed && let Err(error) = clean(&room.app, &row).await {
+        return Done::trouble(error);
+    }
+    let now = room.app.now();
+    let changed = change(&room.app, Some(&room.own), &row.id, move |row| {
+        if row.phase == Phase::Ended {
+            return Ok(Edit::Keep);
+        }
+        row.phase = Phase::Ended;
+        row.outcome = Some(outcome);
+        row.reason = Some(reason.clone());
+        row.start_time.get_or_insert(now);
+        row.end_time = Some(now);
+        match evidence {
+            Some(evidence) if !owed => gone(row, evidence, now),
+            // No evidence that it is gone: somebody has to go on stopping it.
+            _ => row.duty = Duty::StopUntilGone,
+        }
+        Ok(Edit::Record("ended", Some(reason.clone())))
+    })
+    .await;
+    changed.map_or_else(Done::trouble, Done::row)
+}
+
+/// Closes a duty on evidence that the job is gone.
+pub(in crate::duties) async fn close(room: Arc<Room>, row: Execution, evidence: &'static str) -> Done {
+    if let Err(error) = clean(&room.app, &row).await {
+        return Done::trouble(error);
+    }
+    let now = room.app.now();
+    let changed = change(&room.app, Some(&room.own), &row.id, move |row| {
+        if row.duty == Duty::None {
+            return Ok(Edit::Keep);
+        }
+        gone(row, evidence, now);
+        Ok(Edit::Record("gone", Some(evidence.to_owned())))
+    })
+    .await;
+    changed.map_or_else(Done::trouble, Done::row)
+}
+
+fn gone(row: &mut Execution, evidence: &str, now: Timestamp) {
+    row.duty = Duty::None;
+    row.gone_at = Some(now);
+    row.gone_evidence = Some(evidence.to_owned());
+    row.deadline = None;
+    row.suspend_wanted = false;
+}
+
+/// Removes the workspace, and the logs of a deleted execution: nobody can read them any more.
+async fn clean(app: &App, row: &Execution) -> Result<(), String> {
+    let tag = row.tag.clone().unwrap_or_else(|| Tag::of(&app.settings().installation, &row.id, row.attempt));
+    remove(&workspace_folder(app, &tag)).await?;
+    if row.deleted_at.is_some() {
+        remove(&logs_folder(app, &tag)).await?;
+    }
+    Ok(())
+}
+
+/// Removes a folder that may be gone already.
+pub(in crate::duties) async fn remove(folder: &Path) -> Result<(), String> {
+    match tokio::fs::remove_dir_all(folder).await {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(format!("cannot remove {}: {error}", folder.display())),
+    }
+}

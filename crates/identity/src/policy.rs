@@ -1,0 +1,163 @@
+//! Who may do what: one table from rule name to the kind of access (sahara-v1.1.md section 1.2, decision 16).
+//!
+//! The names are Sahara's, `data-processing:<collection>:<action>`. A rule that is not in the table allows nobody, so a
+//! route with a misspelt rule fails its first test instead of standing open.
+
+use foggara_domain::{Caller, Error, Result};
+
+/// The role that may do everything that a policy knows.
+pub const ADMIN: &str = "admin";
+/// The role of an ordinary member of a project.
+pub const MEMBER: &str = "member";
+/// The role that, held alone, may only read.
+pub const READER: &str = "reader";
+
+/// What a rule asks of the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Lists, gets, data, hints and exports: any role on the project.
+    Read,
+    /// Everything that changes something or asks an engine: any role on the project other than `reader` alone.
+    Write,
+    /// The role `admin`.
+    Admin,
+}
+
+use Access::{Admin, Read, Write};
+
+/// Every rule and what it asks.
+pub const RULES: &[(&str, Access)] = &[
+    ("data-processing:clusters:get_all", Read),
+    ("data-processing:clusters:get", Read),
+    ("data-processing:clusters:create", Write),
+    ("data-processing:clusters:scale", Write),
+    ("data-processing:clusters:modify", Write),
+    ("data-processing:clusters:delete", Write),
+    ("data-processing:cluster-templates:get_all", Read),
+    ("data-processing:cluster-templates:get", Read),
+    ("data-processing:cluster-templates:export", Read),
+    ("data-processing:cluster-templates:create", Write),
+    ("data-processing:cluster-templates:modify", Write),
+    ("data-processing:cluster-templates:delete", Write),
+    ("data-processing:node-group-templates:get_all", Read),
+    ("data-processing:node-group-templates:get", Read),
+    ("data-processing:node-group-templates:export", Read),
+    ("data-processing:node-group-templates:create", Write),
+    ("data-processing:node-group-templates:modify", Write),
+    ("data-processing:node-group-templates:delete", Write),
+    ("data-processing:plugins:get_all", Read),
+    ("data-processing:plugins:get", Read),
+    ("data-processing:plugins:get_version", Read),
+    ("data-processing:plugins:convert_config", Write),
+    ("data-processing:plugins:patch", Admin),
+    ("data-processing:images:get_all", Read),
+    ("data-processing:images:get", Read),
+    ("data-processing:images:register", Write),
+    ("data-processing:images:unregister", Write),
+    ("data-processing:images:add_tags", Write),
+    ("data-processing:images:remove_tags", Write),
+    ("data-processing:data-sources:get_all", Read),
+    ("data-processing:data-sources:get", Read),
+    ("data-processing:data-sources:register", Write),
+    ("data-processing:data-sources:modify", Write),
+    ("data-processing:data-sources:delete", Write),
+    ("data-processing:job-binaries:get_all", Read),
+    ("data-processing:job-binaries:get", Read),
+    ("data-processing:job-binaries:get_data", Read),
+    ("data-processing:job-binaries:create", Write),
+    ("data-processing:job-binaries:modify", Write),
+    ("data-processing:job-binaries:delete", Write),
+    ("data-processing:job-binary-internals:get_all", Read),
+    ("data-processing:job-binary-internals:get", Read),
+    ("data-processing:job-binary-internals:get_data", Read),
+    ("data-processing:job-binary-internals:create", Write),
+    ("data-processing:job-binary-internals:modify", Write),
+    ("data-processing:job-binary-internals:delete", Write),
+    ("data-processing:job-types:get_all", Read),
+    ("data-processing:jobs:get_all", Read),
+    ("data-processing:jobs:get", Read),
+    ("data-processing:jobs:get_config_hints", Read),
+    ("data-processing:jobs:create", Write),
+    ("data-processing:jobs:modify", Write),
+    ("data-processing:jobs:delete", Write),
+    ("data-processing:jobs:execute", Write),
+    ("data-processing:job-executions:get_all", Read),
+    ("data-processing:job-executions:get", Read),
+    ("data-processing:job-executions:refresh_status", Write),
+    ("data-processing:job-executions:modify", Write),
+    ("data-processing:job-executions:cancel", Write),
+    ("data-processing:job-executions:delete", Write),
+];
+
+/// What a rule asks; nothing when there is no such rule.
+pub fn access(rule: &str) -> Option<Access> {
+    RULES.iter().find(|(name, _)| *name == rule).map(|(_, access)| *access)
+}
+
+/// Whether the caller may do what the rule names.
+///
+/// # Errors
+/// [`Error::Forbidden`] in the words of the original.
+pub fn allowed(rule: &str, caller: &Caller) -> Result<()> {
+    let yes = match access(rule) {
+        Some(Read) => !caller.roles.is_empty(),
+        Some(Write) => caller.roles.iter().any(|role| role != READER),
+        Some(Admin) => caller.has_role(ADMIN),
+        None => false,
+    };
+    if yes { Ok(()) } else { Err(Error::Forbidden(format!("{rule} is disallowed by policy"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(roles: &[&str]) -> Caller {
+        Caller {
+            user: "u".into(),
+            user_name: "u".into(),
+            project: "p".into(),
+            project_name: "p".into(),
+            roles: roles.iter().map(|&role| role.to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_reader_alone_only_reads() {
+        for (rule, access) in RULES {
+            assert_eq!(allowed(rule, &caller(&["reader"])).is_ok(), *access == Read, "{rule}");
+        }
+        for rule in ["data-processing:job-executions:cancel", "data-processing:job-executions:refresh_status"] {
+            assert_eq!(
+                allowed(rule, &caller(&["reader"])),
+                Err(Error::Forbidden(format!("{rule} is disallowed by policy")))
+            );
+        }
+    }
+
+    #[test]
+    fn a_member_does_all_but_the_admins_part() {
+        for roles in [&["member"][..], &["reader", "member"], &["operator"]] {
+            for (rule, access) in RULES {
+                assert_eq!(allowed(rule, &caller(roles)).is_ok(), *access != Admin, "{rule} {roles:?}");
+            }
+        }
+        for (rule, _) in RULES {
+            assert!(allowed(rule, &caller(&["admin"])).is_ok(), "{rule}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_rule_and_a_caller_without_a_role_get_nothing() {
+        assert!(allowed("data-processing:jobs:exceute", &caller(&["admin"])).is_err());
+        assert!(RULES.iter().all(|(rule, _)| allowed(rule, &caller(&[])).is_err()));
+    }
+
+    #[test]
+    fn each_rule_stands_once() {
+        let mut names: Vec<_> = RULES.iter().map(|(rule, _)| rule).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), RULES.len());
+    }
+}

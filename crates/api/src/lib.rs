@@ -1,1 +1,3 @@
 //! HTTP: routes, bodies and errors of every surface
+
+pub mod identity_v3;

@@ -1,0 +1,147 @@
+//! Errors of the identity routes, in Keystone's shape (iam.md section 3).
+
+use axum::{
+    Json,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use foggara_domain::Error;
+use foggara_identity::issuer::LoginError;
+use serde_json::{Value, json};
+
+const UNAUTHORIZED: &str = "The request you have made requires authentication.";
+
+/// Why a request was not done.
+#[derive(Debug, PartialEq)]
+pub enum Fault {
+    /// The body or a parameter is wrong.
+    BadRequest(String),
+    /// Wrong credentials or token; never said which part.
+    Unauthorized,
+    /// A login by a method that this server does not have.
+    NoSuchMethod,
+    /// A token for the system.
+    NoSystemScope,
+    /// Not allowed; the action's name in Keystone.
+    Forbidden(&'static str),
+    /// Not allowed, in words of its own.
+    Refused(&'static str),
+    /// No such object.
+    NotFound(String),
+    /// Too many failed logins.
+    TooMany {
+        /// The text.
+        message: String,
+        /// When to ask again.
+        retry_after_seconds: u64,
+    },
+    /// The database is away.
+    Unavailable(String),
+    /// A defect of ours; it is in the log.
+    Internal,
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unavailable { message, .. } => Self::Unavailable(message),
+            Error::TooMany { message, retry_after_seconds } => Self::TooMany { message, retry_after_seconds },
+            Error::NotFound { .. } => Self::NotFound(error.to_string()),
+            Error::Refused { .. } | Error::BadParameter(_) => Self::BadRequest(error.to_string()),
+            Error::Forbidden(_) | Error::Internal(_) => {
+                tracing::error!(%error, "an identity request failed");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<LoginError> for Fault {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Refused => Self::Unauthorized,
+            LoginError::TooMany { retry_after_seconds } => {
+                Self::TooMany { message: error.to_string(), retry_after_seconds }
+            }
+            LoginError::Failed(error) => error.into(),
+        }
+    }
+}
+
+impl Fault {
+    /// The answer. `base` is the identity service's address for `WWW-Authenticate`.
+    pub fn answer(self, base: &str) -> Response {
+        let retry_after = match &self {
+            Self::TooMany { retry_after_seconds, .. } => Some(*retry_after_seconds),
+            _ => None,
+        };
+        let (status, message) = self.said();
+        let title = status.canonical_reason().unwrap_or_default();
+        let mut body = json!({"error": {"code": status.as_u16(), "title": title, "message": &message}});
+        if status == StatusCode::UNAUTHORIZED {
+            // Sahara's clients read these three (decision 2).
+            body["error_code"] = json!(401);
+            body["error_message"] = Value::from(message);
+            body["error_name"] = json!("UNAUTHORIZED");
+        }
+        let mut response = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::VARY, HeaderValue::from_static("X-Auth-Token"));
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::try_from(format!("Keystone uri=\"{base}\""));
+            headers.extend(challenge.ok().map(|value| (header::WWW_AUTHENTICATE, value)));
+        }
+        headers.extend(retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds))));
+        response
+    }
+
+    fn said(self) -> (StatusCode, String) {
+        match self {
+            Self::BadRequest(message) => (StatusCode::BAD_REQUEST, message),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, UNAUTHORIZED.to_owned()),
+            Self::NoSuchMethod => {
+                (StatusCode::UNAUTHORIZED, "Attempted to authenticate with an unsupported method.".to_owned())
+            }
+            Self::NoSystemScope => (
+                StatusCode::UNAUTHORIZED,
+                "This server has no system scope; ask for a token with a project or domain scope.".to_owned(),
+            ),
+            Self::Forbidden(action) => {
+                (StatusCode::FORBIDDEN, format!("You are not authorized to perform the requested action: {action}."))
+            }
+            Self::Refused(message) => (StatusCode::FORBIDDEN, message.to_owned()),
+            Self::NotFound(message) => (StatusCode::NOT_FOUND, message),
+            Self::TooMany { message, .. } => (StatusCode::TOO_MANY_REQUESTS, message),
+            Self::Unavailable(message) => (StatusCode::SERVICE_UNAVAILABLE, message),
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "An unexpected error prevented the server from fulfilling your request.".to_owned(),
+            ),
+        }
+    }
+}
+
+/// The header in which a token travels that is spoken of.
+pub const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
+/// The header in which the caller's own token travels.
+pub const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_401_has_the_challenge_and_a_429_says_when() {
+        let response = Fault::Unauthorized.answer("http://h:1");
+        assert_eq!(response.headers()["www-authenticate"], "Keystone uri=\"http://h:1\"");
+        let response = Fault::TooMany { message: "m".into(), retry_after_seconds: 7 }.answer("http://h:1");
+        assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (429, &HeaderValue::from(7)));
+        assert!(response.headers().get("www-authenticate").is_none());
+    }
+
+    #[test]
+    fn a_defect_is_not_shown() {
+        let fault = Fault::from(Error::Internal("SELECT secret".into()));
+        assert!(!fault.said().1.contains("SELECT"));
+    }
+}

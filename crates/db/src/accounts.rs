@@ -226,6 +226,24 @@ pub async fn remove_project(conn: &mut Conn, id: &ProjectId) -> Result<bool> {
     Ok(conn.run(sql("DELETE FROM iam_project WHERE id = $1").bind(id)).await? == 1)
 }
 
+/// What a project still has, in words for the operator; nothing when it is empty.
+pub async fn holding_of_project(conn: &mut Conn, id: &ProjectId) -> Result<Option<&'static str>> {
+    let tables = [
+        ("executions", "SELECT id FROM execution WHERE project_id = $1 AND deleted_at IS NULL LIMIT 1"),
+        ("job templates", "SELECT id FROM job_template WHERE project_id = $1 LIMIT 1"),
+        ("job binaries", "SELECT id FROM job_binary WHERE project_id = $1 LIMIT 1"),
+        ("internal job binaries", "SELECT id FROM internal_binary WHERE project_id = $1 LIMIT 1"),
+        ("data sources", "SELECT id FROM data_source WHERE project_id = $1 LIMIT 1"),
+        ("clusters", "SELECT id FROM cluster WHERE project_id = $1 LIMIT 1"),
+    ];
+    for (kind, select) in tables {
+        if conn.first(sql(select).bind(id)).await?.is_some() {
+            return Ok(Some(kind));
+        }
+    }
+    Ok(None)
+}
+
 // Users
 
 /// Stores a user.
@@ -370,10 +388,4 @@ fn taken(kind: &str, name: &str, domain: &Domain) -> Error {
         Code::NameAlreadyExists,
         format!("A {kind} named '{name}' already exists in domain '{}'; choose another name", domain.name),
     )
-}
-
-/// What a project still has, in a word for the operator; nothing when it is empty.
-pub async fn holding_of_project(conn: &mut Conn, id: &ProjectId) -> Result<Option<&'static str>> {
-    let _ = (conn, id);
-    Ok(None)
 }

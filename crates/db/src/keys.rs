@@ -1,9 +1,10 @@
 //! The keys of the embedded issuer's tokens, shared by all servers of a database.
 //!
 //! One key is primary and makes tokens, one is staged: every server knows it before it becomes primary. A key that was
-//! primary stays as secondary until its last token has ended. The module stores what it is given: the keys come sealed.
+//! primary stays as secondary until its last token has ended. They are sealed in their rows: whoever reads the database
+//! without the keyring can make no token.
 
-use foggara_domain::{Code, Error, Result, Timestamp};
+use foggara_domain::{Code, Error, Result, Secret, Timestamp};
 
 use crate::{Conn, Row, sql};
 
@@ -29,21 +30,28 @@ impl State {
 }
 
 /// A key of tokens.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TokenKey {
-    /// Opaque id; the sealed bytes are bound to it.
+    /// Opaque id.
     pub id: String,
     /// What it is used for.
     pub state: State,
-    /// The key under the installation's seal.
-    pub sealed: Vec<u8>,
+    /// The key itself.
+    pub secret: Secret,
     /// When it was made.
     pub created_at: Timestamp,
     /// When a secondary key has no living token left.
     pub valid_until: Option<Timestamp>,
 }
 
-fn key_from(row: &Row) -> Result<TokenKey> {
+/// Where a key is sealed.
+fn place(id: &str) -> String {
+    format!("iam_token_key.sealed.{id}")
+}
+
+fn key_from(conn: &Conn, row: &Row) -> Result<TokenKey> {
+    let id = row.text("id")?;
+    let sealed = row.bytes_or_null("sealed")?.unwrap_or_default();
     let state = match row.text("state")?.as_str() {
         "staged" => State::Staged,
         "primary" => State::Primary,
@@ -51,9 +59,9 @@ fn key_from(row: &Row) -> Result<TokenKey> {
         other => return Err(Error::Internal(format!("token key with the unknown state '{other}'"))),
     };
     Ok(TokenKey {
-        id: row.text("id")?,
+        secret: Secret::new(conn.seal_keys().open(&place(&id), &sealed)?),
+        id,
         state,
-        sealed: row.bytes_or_null("sealed")?.unwrap_or_default(),
         created_at: row.time("created_at")?,
         valid_until: row.time_or_null("valid_until")?,
     })
@@ -62,16 +70,18 @@ fn key_from(row: &Row) -> Result<TokenKey> {
 /// All keys.
 pub async fn token_keys(conn: &mut Conn) -> Result<Vec<TokenKey>> {
     let all = sql("SELECT id, state, sealed, created_at, valid_until FROM iam_token_key ORDER BY created_at, id");
-    conn.all(all).await?.iter().map(key_from).collect()
+    let rows = conn.all(all).await?;
+    rows.iter().map(|row| key_from(conn, row)).collect()
 }
 
 /// Stores a key, unless there is one of its state already (staged and primary exist once); tells whether it did.
 pub async fn insert_token_key(conn: &mut Conn, key: &TokenKey) -> Result<bool> {
+    let sealed = conn.seal_keys().seal(&place(&key.id), key.secret.reveal())?;
     let insert = sql("INSERT INTO iam_token_key (id, state, sealed, created_at, valid_until) \
                       VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING")
     .bind(&key.id)
     .bind(key.state.name())
-    .bind(key.sealed.clone())
+    .bind(sealed)
     .bind(key.created_at)
     .bind(key.valid_until);
     Ok(conn.run(insert).await? == 1)
@@ -88,22 +98,23 @@ pub async fn rotate_token_keys(
     now: Timestamp,
     valid_until: Timestamp,
 ) -> Result<()> {
-    let busy = || Error::refused(Code::InvalidData, "The token keys are being rotated by another program; try again");
     let retire = sql("UPDATE iam_token_key SET state = 'secondary', valid_until = $1 WHERE state = 'primary'");
     let promote = sql("UPDATE iam_token_key SET state = 'primary' WHERE state = 'staged'");
-    if conn.run(retire.bind(valid_until)).await? != 1 || conn.run(promote).await? != 1 {
-        return Err(busy());
+    let retired = conn.run(retire.bind(valid_until)).await?;
+    let promoted = match conn.run(promote).await {
+        // The other program's new primary key was committed between the two statements.
+        Err(Error::Refused { code: Code::DbDuplicateEntry, .. }) => 0,
+        promoted => promoted?,
+    };
+    if (retired, promoted) != (1, 1) {
+        return Err(Error::refused(
+            Code::InvalidData,
+            "The token keys are being rotated by another program; try again",
+        ));
     }
     conn.run(sql("DELETE FROM iam_token_key WHERE state = 'secondary' AND valid_until <= $1").bind(now)).await?;
-    if insert_token_key(conn, staged).await? { Ok(()) } else { Err(busy()) }
-}
-
-/// Seals a key for its row.
-pub fn seal(_db: &crate::Db, _id: &str, key: &[u8]) -> Result<Vec<u8>> {
-    Ok(key.to_vec())
-}
-
-/// Opens the sealed key of a row.
-pub fn open(_db: &crate::Db, _id: &str, sealed: &[u8]) -> Result<Vec<u8>> {
-    Ok(sealed.to_vec())
+    if insert_token_key(conn, staged).await? {
+        return Ok(());
+    }
+    Err(Error::Internal("there are two staged token keys".to_owned()))
 }

@@ -4,9 +4,26 @@
 //! `db.read().await?` gives a reader, `db.write(|conn| Box::pin(async move { .. }))` a durable transaction.
 
 pub mod accounts;
+pub mod clusters;
+pub mod data_sources;
+mod error;
+pub mod events;
+pub mod executions;
+pub mod internal_binaries;
+pub mod job_binaries;
+pub mod job_templates;
 pub mod keys;
+pub mod meta;
+mod migrate;
+pub mod once;
+pub mod ownership;
+mod page;
 mod pools;
 mod query;
+mod seal;
+mod writer;
 
-pub use pools::{Conn, Db, Settings};
+pub use migrate::Version;
+pub use pools::{Conn, Db, Kind, Settings};
 pub use query::{Query, Row, Value, sql};
+pub use seal::SealKeys;

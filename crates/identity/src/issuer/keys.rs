@@ -7,7 +7,9 @@ use foggara_db::{
     Db,
     keys::{self, State, TokenKey},
 };
-use foggara_domain::{Error, Result, Timestamp};
+use foggara_domain::{Error, Result, Secret, Timestamp};
+
+use super::new_id;
 
 /// For how long beyond the last token a retired key is kept: a server that has not seen the rotation yet goes on making
 /// tokens with it until it looks again.
@@ -52,7 +54,7 @@ pub fn looks_like_a_token(text: &str) -> bool {
 pub async fn load(db: &Db, now: Timestamp) -> Result<Ring> {
     let mut found = keys::token_keys(&mut db.read().await?).await?;
     if !found.iter().any(|key| key.state == State::Primary) {
-        let fresh = [fresh(db, State::Primary, now)?, fresh(db, State::Staged, now)?];
+        let fresh = [fresh(State::Primary, now), fresh(State::Staged, now)];
         found = db
             .write(move |conn| {
                 let fresh = fresh.clone();
@@ -65,7 +67,7 @@ pub async fn load(db: &Db, now: Timestamp) -> Result<Ring> {
             })
             .await?;
     }
-    ring(db, &found)
+    ring(&found)
 }
 
 /// Rotates the keys: the staged one makes tokens from now on. Tokens that exist stay valid until their end.
@@ -74,7 +76,7 @@ pub async fn load(db: &Db, now: Timestamp) -> Result<Ring> {
 pub async fn rotate(db: &Db, now: Timestamp, lifetime: Duration) -> Result<()> {
     // With no keys yet there is nothing to retire: make the first ones, then rotate those.
     load(db, now).await?;
-    let staged = fresh(db, State::Staged, now)?;
+    let staged = fresh(State::Staged, now);
     let valid_until = now.plus(lifetime.max(SHORTEST_STAY) + MARGIN);
     db.write(move |conn| {
         let staged = staged.clone();
@@ -83,18 +85,16 @@ pub async fn rotate(db: &Db, now: Timestamp, lifetime: Duration) -> Result<()> {
     .await
 }
 
-fn fresh(db: &Db, state: State, now: Timestamp) -> Result<TokenKey> {
-    let id = uuid::Uuid::new_v4().simple().to_string();
-    let sealed = keys::seal(db, &id, Fernet::generate_key().as_bytes())?;
-    Ok(TokenKey { id, state, sealed, created_at: now, valid_until: None })
+fn fresh(state: State, now: Timestamp) -> TokenKey {
+    let secret = Secret::new(Fernet::generate_key());
+    TokenKey { id: new_id(), state, secret, created_at: now, valid_until: None }
 }
 
-fn ring(db: &Db, found: &[TokenKey]) -> Result<Ring> {
+fn ring(found: &[TokenKey]) -> Result<Ring> {
     let mut primary = None;
     let mut others = Vec::new();
     for key in found {
-        let opened = keys::open(db, &key.id, &key.sealed)?;
-        let fernet = std::str::from_utf8(&opened).ok().and_then(Fernet::new);
+        let fernet = Fernet::new(key.secret.reveal());
         let fernet = fernet.ok_or_else(|| Error::Internal(format!("token key {} is damaged", key.id)))?;
         match key.state {
             State::Primary => primary = Some(fernet),

@@ -21,9 +21,11 @@ mod page;
 mod pools;
 mod query;
 mod seal;
+mod wake;
 mod writer;
 
 pub use migrate::Version;
 pub use pools::{Conn, Db, Kind, Settings};
 pub use query::{Query, Row, Value, sql};
 pub use seal::SealKeys;
+pub use wake::Wakes;

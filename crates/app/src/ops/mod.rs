@@ -1,3 +1,4 @@
 //! Answers to callers: short, one transaction, no engine call. A module per resource.
 
 pub mod executions;
+pub mod ownership;

@@ -1,0 +1,284 @@
+//! A call of the data API: what a handler sees, and the checks before it, in the original's order (sahara-v1.1.md section
+//! 1.5): token and project (see [`crate::transport`]), body, policy, then the handler with existence, schema and rules.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    extract::{FromRequestParts, RawPathParams, Request, State},
+    http::{HeaderMap, HeaderName, Method, header},
+    response::Response,
+};
+use foggara_app::App;
+use foggara_domain::{Caller, Code, Error};
+use foggara_identity::policy;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::{Map, Value};
+
+use crate::{
+    ApiState,
+    fault::{Fault, Outcome},
+    page::Query,
+    route::{Answer, Surface},
+    transport::{Entry, answer_fault},
+};
+
+/// What a route does with the body of a POST, PUT or PATCH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// Reads it whole as JSON, up to the limit.
+    Json,
+    /// Leaves it to the handler as bytes of any type, without a deadline.
+    Raw,
+}
+
+/// A call whose caller is known and allowed.
+pub struct Call {
+    /// The application.
+    pub app: App,
+    /// The settings and the rest of the surface's state.
+    pub state: ApiState,
+    /// Who asks.
+    pub caller: Caller,
+    /// HTTP method; HEAD arrives at the handlers of GET.
+    pub method: Method,
+    /// The query's parameters.
+    pub query: Query,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The JSON body; an empty object without one.
+    pub json: Value,
+    /// The body of a route that reads raw bytes.
+    pub raw: Body,
+    parameters: Vec<(String, String)>,
+}
+
+impl Call {
+    /// A parameter of the path, decoded.
+    pub fn parameter(&self, name: &str) -> &str {
+        self.parameters.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// The id in the path.
+    pub fn id<T: From<String>>(&self) -> T {
+        T::from(self.parameter("id").to_owned())
+    }
+
+    /// Takes the body out and checks it against a schema.
+    pub fn body(&mut self, schema: &str) -> Outcome<Map<String, Value>> {
+        crate::sahara::body::check(schema, self.json.take())
+    }
+
+    /// Whether the caller only wants to know what a GET would answer: nothing may be done.
+    pub fn is_head(&self) -> bool {
+        self.method == Method::HEAD
+    }
+
+    /// `Idempotency-Key` or `X-Client-Token`.
+    pub fn idempotency_key(&self) -> Option<String> {
+        idempotency_key(&self.headers)
+    }
+}
+
+/// The client's key for a write that it may repeat.
+pub fn idempotency_key(headers: &HeaderMap) -> Option<String> {
+    const KEYS: [HeaderName; 2] =
+        [HeaderName::from_static("idempotency-key"), HeaderName::from_static("x-client-token")];
+    let texts = KEYS.into_iter().filter_map(|name| headers.get(name)?.to_str().ok());
+    texts.map(str::trim).find(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// The axum handler around a handler of the data API.
+pub fn endpoint<F, Fut>(
+    surface: Surface,
+    reads: Reads,
+    rule: &'static str,
+    answer: Answer,
+    handler: F,
+) -> impl Fn(State<ApiState>, Request) -> std::pin::Pin<Box<dyn Future<Output = Response> + Send>>
++ Clone
++ Send
++ Sync
++ 'static
+where
+    F: Fn(Call) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Outcome<Response>> + Send + 'static,
+{
+    move |State(state): State<ApiState>, request: Request| {
+        let handler = handler.clone();
+        Box::pin(async move {
+            let base = crate::base::of(request.headers(), state.settings.trust_forwarded_proto);
+            let limit = (reads == Reads::Json).then_some(state.settings.deadline);
+            let outcome_unknown = !request.method().is_safe();
+            let work = async move {
+                let call = open(&state, request, reads, rule, answer).await?;
+                crate::once::answered(call, handler).await
+            };
+            let outcome = match limit {
+                None => work.await,
+                Some(limit) => within(limit, outcome_unknown, work).await,
+            };
+            outcome.unwrap_or_else(|fault| answer_fault(&fault, surface, &base))
+        })
+    }
+}
+
+/// The work, or a fault when it takes too long. A log that is followed is not part of the work: its answer begins at once.
+async fn within(
+    limit: Duration,
+    outcome_unknown: bool,
+    work: impl Future<Output = Outcome<Response>>,
+) -> Outcome<Response> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Fault::TooSlow { seconds: limit.as_secs(), outcome_unknown }),
+    }
+}
+
+async fn open(state: &ApiState, request: Request, reads: Reads, rule: &'static str, answer: Answer) -> Outcome<Call> {
+    let (mut parts, body) = request.into_parts();
+    let entry = parts
+        .extensions
+        .remove::<Entry>()
+        .ok_or_else(|| Fault::Domain(Error::Internal(format!("a call of {rule} came without its caller"))))?;
+    if answer.is_json() && !entry.json && !accepts_json(&parts.headers) {
+        return Err(Fault::NotAcceptable);
+    }
+    let raw_parameters = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| Fault::NoRoute)?;
+    let parameters: Vec<_> = raw_parameters.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    if let Some((_, value)) = parameters.iter().find(|(_, value)| value.contains('\0')) {
+        return Err(Error::no_such_id(value.escape_default()).into());
+    }
+    let writes = [Method::POST, Method::PUT, Method::PATCH].contains(&parts.method);
+    let (json, raw) = match reads {
+        Reads::Json if writes => (read_json(&parts.headers, body, state.settings.json_body).await?, Body::empty()),
+        // Some clients send a body with GET or DELETE; nobody reads it.
+        Reads::Json => (Value::Null, Body::empty()),
+        Reads::Raw => (Value::Null, body),
+    };
+    policy::allowed(rule, &entry.caller)?;
+    let query = Query::read(parts.uri.query().unwrap_or_default())?;
+    Ok(Call {
+        app: state.app.clone(),
+        state: state.clone(),
+        caller: entry.caller,
+        method: parts.method,
+        query,
+        headers: parts.headers,
+        json,
+        raw,
+        parameters,
+    })
+}
+
+/// The JSON body (sahara-v1.1.md section 1.3): none means an empty object, no content type means JSON.
+async fn read_json(headers: &HeaderMap, body: Body, limit: usize) -> Outcome<Value> {
+    let too_large = Fault::TooLarge { what: "limits.json_body", limit: limit as u64 };
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(too_large);
+    }
+    let bytes = match Limited::new(body, limit).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return Err(too_large),
+        Err(_) => return Err(Fault::BrokenBody),
+    };
+    if bytes.is_empty() {
+        return Ok(Value::Object(Map::new()));
+    }
+    let kind = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let kind = kind.as_deref().and_then(|kind| kind.split(';').next()).map(str::trim).filter(|kind| !kind.is_empty());
+    if let Some(kind) = kind
+        && !kind.eq_ignore_ascii_case("application/json")
+    {
+        return Err(Fault::refused(Code::InvalidData, format!("Content type '{kind}' isn't supported")));
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|_| Fault::refused(Code::MalformedRequestBody, "Malformed message body: cannot understand JSON"))
+}
+
+/// Whether `Accept` lets JSON through. A range with quality 0 excludes it.
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let mut asked = false;
+    // The most exact range that fits decides.
+    let mut best: Option<(u8, bool)> = None;
+    for value in headers.get_all(header::ACCEPT) {
+        for range in value.to_str().unwrap_or("*/*").split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+            if kind.is_empty() {
+                continue;
+            }
+            asked = true;
+            let exactness = match kind.as_str() {
+                "application/json" => 3,
+                "application/*" => 2,
+                "*/*" | "*" => 1,
+                _ => continue,
+            };
+            let refused = parts.any(|part| {
+                let quality = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
+                quality.is_some_and(|quality| quality.trim().parse::<f32>().is_ok_and(|quality| quality <= 0.0))
+            });
+            if best.is_none_or(|(other, _)| exactness > other) {
+                best = Some((exactness, !refused));
+            }
+        }
+    }
+    best.map_or(!asked, |(_, wanted)| wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accept(text: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, text.parse().expect("a header value"));
+        accepts_json(&headers)
+    }
+
+    #[test]
+    fn accept_headers() {
+        assert!(accepts_json(&HeaderMap::new()));
+        for yes in ["*/*", "application/*", "application/json", "text/html, */*;q=0.1", "application/json; q=0.5", ""] {
+            assert!(accept(yes), "{yes}");
+        }
+        for no in ["text/html", "application/xml, text/plain", "*/*, application/json;q=0"] {
+            assert!(!accept(no), "{no}");
+        }
+    }
+
+    async fn json(kind: Option<&str>, body: &'static str) -> Outcome<Value> {
+        let mut headers = HeaderMap::new();
+        if let Some(kind) = kind {
+            headers.insert(header::CONTENT_TYPE, kind.parse().expect("a header value"));
+        }
+        read_json(&headers, Body::from(body), 10).await
+    }
+
+    #[tokio::test]
+    async fn bodies() {
+        assert_eq!(json(Some("text/plain"), "").await, Ok(Value::Object(Map::new())));
+        assert_eq!(json(None, "[]").await, Ok(Value::Array(vec![])));
+        assert_eq!(json(Some("Application/JSON; charset=utf-8"), "5").await, Ok(Value::from(5)));
+        let wrong = json(Some("text/plain; x=y"), "{}").await.expect_err("not JSON").said();
+        assert_eq!((wrong.name, wrong.message.as_str()), ("INVALID_DATA", "Content type 'text/plain' isn't supported"));
+        for malformed in ["{nope", "{}{}", "{\"a\":1,}", "NaN"] {
+            assert_eq!(json(None, malformed).await.expect_err(malformed).said().name, "MALFORMED_REQUEST_BODY");
+        }
+        let large = json(None, "[1,2,3,4,5,6]").await.expect_err("too large").said();
+        assert_eq!(large.status.as_u16(), 413);
+        assert!(large.message.contains("limits.json_body = 10 bytes"), "{}", large.message);
+    }
+
+    #[test]
+    fn either_header_is_a_key() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(idempotency_key(&headers), None);
+        headers.insert("x-client-token", " a ".parse().expect("a header value"));
+        assert_eq!(idempotency_key(&headers).as_deref(), Some("a"));
+        headers.insert("idempotency-key", "b".parse().expect("a header value"));
+        assert_eq!(idempotency_key(&headers).as_deref(), Some("b"));
+    }
+}

@@ -8,7 +8,7 @@ use std::{
 use axum::{
     body::{Bytes, to_bytes},
     extract::{ConnectInfo, Request},
-    http::{HeaderMap, HeaderName, header},
+    http::{HeaderMap, HeaderName},
 };
 use foggara_identity::{Identified, Issuer, policy};
 use percent_encoding::percent_decode_str;
@@ -46,7 +46,7 @@ impl Asked {
     /// Takes a request apart. In the case of an error the base address for its answer comes along.
     pub async fn new(at: &At, request: Request) -> Result<Self, (Fault, String)> {
         let (parts, body) = request.into_parts();
-        let base = base(&parts.headers, at.trust_forwarded_proto);
+        let base = crate::base::of(&parts.headers, at.trust_forwarded_proto);
         let Some(issuer) = at.issuer.clone() else { return Err((no_route(), base)) };
         let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let address = address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip());
@@ -107,17 +107,6 @@ pub fn is_admin(bearer: &Identified) -> bool {
     bearer.has_role(policy::ADMIN)
 }
 
-/// Scheme and host of a request's own address.
-fn base(headers: &HeaderMap, trust_forwarded_proto: bool) -> String {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let forwarded = text("x-forwarded-proto").filter(|_| trust_forwarded_proto);
-    let scheme = if forwarded == Some("https") { "https" } else { "http" };
-    // The host comes back in links and in a header: nothing that is no host is repeated.
-    let is_host = |host: &&str| host.chars().all(|c| c.is_ascii_alphanumeric() || ".:-_[]".contains(c));
-    let host = text(header::HOST.as_str()).filter(|host| !host.is_empty()).filter(is_host).unwrap_or("localhost");
-    format!("{scheme}://{host}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +116,7 @@ mod tests {
         for (name, value) in pairs {
             headers.insert(*name, value.parse().expect("a header value"));
         }
-        base(&headers, trust)
+        crate::base::of(&headers, trust)
     }
 
     #[test]

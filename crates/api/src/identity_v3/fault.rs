@@ -7,7 +7,7 @@ use axum::{
 };
 use foggara_domain::Error;
 use foggara_identity::issuer::LoginError;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const UNAUTHORIZED: &str = "The request you have made requires authentication.";
 
@@ -68,6 +68,25 @@ impl From<LoginError> for Fault {
     }
 }
 
+/// An error in Keystone's shape; also for what goes wrong on these paths before a route is found. `base` is scheme and
+/// host of the request, for the challenge of a 401.
+pub fn error_answer(status: StatusCode, message: &str, base: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or_default();
+    let mut body = json!({"error": {"code": status.as_u16(), "title": title, "message": message}});
+    if status == StatusCode::UNAUTHORIZED {
+        // Sahara's clients read these three (decision 2).
+        body["error_code"] = json!(401);
+        body["error_message"] = json!(message);
+        body["error_name"] = json!("UNAUTHORIZED");
+    }
+    let mut response = (status, [(header::VARY, "X-Auth-Token")], Json(body)).into_response();
+    if status == StatusCode::UNAUTHORIZED {
+        let challenge = HeaderValue::try_from(format!("Keystone uri=\"{base}\""));
+        response.headers_mut().extend(challenge.ok().map(|value| (header::WWW_AUTHENTICATE, value)));
+    }
+    response
+}
+
 impl Fault {
     /// The answer. `base` is the identity service's address for `WWW-Authenticate`.
     pub fn answer(self, base: &str) -> Response {
@@ -76,22 +95,8 @@ impl Fault {
             _ => None,
         };
         let (status, message) = self.said();
-        let title = status.canonical_reason().unwrap_or_default();
-        let mut body = json!({"error": {"code": status.as_u16(), "title": title, "message": &message}});
-        if status == StatusCode::UNAUTHORIZED {
-            // Sahara's clients read these three (decision 2).
-            body["error_code"] = json!(401);
-            body["error_message"] = Value::from(message);
-            body["error_name"] = json!("UNAUTHORIZED");
-        }
-        let mut response = (status, Json(body)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::VARY, HeaderValue::from_static("X-Auth-Token"));
-        if status == StatusCode::UNAUTHORIZED {
-            let challenge = HeaderValue::try_from(format!("Keystone uri=\"{base}\""));
-            headers.extend(challenge.ok().map(|value| (header::WWW_AUTHENTICATE, value)));
-        }
-        headers.extend(retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds))));
+        let mut response = error_answer(status, &message, base);
+        response.headers_mut().extend(retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds))));
         response
     }
 

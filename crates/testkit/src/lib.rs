@@ -1,1 +1,3 @@
 //! Tests only: start the program, fake peers, a private PostgreSQL
+
+pub mod postgres;

@@ -8,9 +8,12 @@ pub mod call;
 pub mod fault;
 pub mod identity_v3;
 mod once;
+pub mod openapi;
+mod ops_api;
 pub mod own;
 pub mod page;
 pub mod path;
+mod reply;
 pub mod route;
 pub mod sahara;
 pub mod transport;
@@ -74,7 +77,9 @@ impl FromRef<ApiState> for identity_v3::At {
 /// Every route of the program, in the order of the document.
 pub fn route_list() -> Vec<Route> {
     let mut routes = sahara::v11::routes();
+    routes.extend(own::routes());
     routes.extend(identity_v3::routes());
+    routes.extend(ops_api::routes());
     routes
 }
 
@@ -83,4 +88,44 @@ pub fn router(state: ApiState) -> Router {
     let routes = route_list();
     let collections = route::collections(&routes);
     transport::wrap(route::router_of(routes), collections, state)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use foggara_identity::policy;
+
+    use super::*;
+
+    #[test]
+    fn the_router_builds_without_overlap() {
+        let routes = route_list();
+        let lines: BTreeSet<_> = routes.iter().map(|route| (route.path, route.method.as_str())).collect();
+        assert_eq!(lines.len(), routes.len());
+        // Panics when two routes want the same path and method, or two names for one segment.
+        let _ = route::router_of(routes);
+    }
+
+    #[test]
+    fn every_rule_of_the_table_exists_and_every_data_route_has_one() {
+        for route in route_list() {
+            assert_eq!(route.rule.is_some(), route.surface.asks_for_a_project(), "{} {}", route.method, route.path);
+            if let Some(rule) = route.rule {
+                assert!(policy::access(rule).is_some(), "{rule}");
+            }
+            if let Some(schema) = route.request {
+                assert!(sahara::body::schemas().contains_key(schema), "{schema}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_stands_before_a_collection_is_a_tenant() {
+        let names = route::collections(&route_list());
+        for name in ["clusters", "data-sources", "job-binaries", "job-binary-internals", "job-executions", "job-types"]
+        {
+            assert!(names.contains(&name), "{name}");
+        }
+    }
 }

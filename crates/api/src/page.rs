@@ -43,19 +43,23 @@ impl Query {
     /// # Errors
     /// A `limit` that is not a positive integer.
     pub fn list(&self) -> Outcome<ListQuery> {
-        let mut query = ListQuery {
+        Ok(ListQuery {
             limit: self.get("limit").map(limit).transpose()?,
             marker: self.get("marker").map(str::to_owned),
             sort: self.get("sort_by").and_then(sort),
-            filters: Vec::new(),
-        };
+            filters: self.filters(&["limit", "marker", "sort_by"]),
+        })
+    }
+
+    /// Every parameter but the known ones, each with its first value.
+    pub fn filters(&self, known: &[&str]) -> Vec<(String, String)> {
+        let mut filters: Vec<(String, String)> = Vec::new();
         for (key, value) in &self.0 {
-            let known = ["limit", "marker", "sort_by"].contains(&key.as_str());
-            if !known && !query.filters.iter().any(|(name, _)| name == key) {
-                query.filters.push((key.clone(), value.clone()));
+            if !known.contains(&key.as_str()) && !filters.iter().any(|(name, _)| name == key) {
+                filters.push((key.clone(), value.clone()));
             }
         }
-        Ok(query)
+        filters
     }
 }
 

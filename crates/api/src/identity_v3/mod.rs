@@ -14,6 +14,7 @@ use axum::{
 
 use asked::Asked;
 pub use asked::At;
+pub(crate) use body::version as version_entry;
 use fault::Fault;
 pub use fault::error_answer;
 

@@ -2,5 +2,8 @@
 
 pub mod body;
 pub mod error;
+mod members;
 mod python;
+#[cfg(test)]
+mod recorded;
 pub mod v11;

@@ -15,7 +15,7 @@ use foggara_domain::{
     page::{ListQuery, Page},
     status::Phase,
 };
-use foggara_engines::{LogPiece, Stream};
+pub use foggara_engines::{LogPiece, Stream};
 use serde_json::{Map, Value};
 pub use submit::submit;
 

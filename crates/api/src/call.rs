@@ -4,19 +4,19 @@
 use std::time::Duration;
 
 use axum::{
-    body::Body,
     extract::{FromRequestParts, RawPathParams, Request, State},
-    http::{HeaderMap, HeaderName, Method, header},
+    http::{HeaderMap, HeaderName, Method, header, request::Parts},
     response::Response,
 };
 use foggara_app::App;
 use foggara_domain::{Caller, Code, Error};
 use foggara_identity::policy;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use futures::StreamExt;
 use serde_json::{Map, Value};
 
 use crate::{
     ApiState,
+    drain::Shared,
     fault::{Fault, Outcome},
     page::Query,
     route::{Answer, Surface},
@@ -49,7 +49,7 @@ pub struct Call {
     /// The JSON body; an empty object without one.
     pub json: Value,
     /// The body of a route that reads raw bytes.
-    pub raw: Body,
+    pub raw: Shared,
     parameters: Vec<(String, String)>,
 }
 
@@ -110,15 +110,24 @@ where
             let base = crate::base::of(request.headers(), state.settings.trust_forwarded_proto);
             let limit = (reads == Reads::Json).then_some(state.settings.deadline);
             let outcome_unknown = !request.method().is_safe();
+            let (parts, body) = request.into_parts();
+            let body = Shared::new(body);
+            let given = body.clone();
             let work = async move {
-                let call = open(&state, request, reads, rule, answer).await?;
+                let call = open(&state, parts, given, reads, rule, answer).await?;
                 crate::once::answered(call, handler).await
             };
             let outcome = match limit {
                 None => work.await,
                 Some(limit) => within(limit, outcome_unknown, work).await,
             };
-            outcome.unwrap_or_else(|fault| answer_fault(&fault, surface, &base))
+            match outcome {
+                Ok(response) => response,
+                Err(fault) => {
+                    body.rest().await;
+                    answer_fault(&fault, surface, &base)
+                }
+            }
         })
     }
 }
@@ -135,8 +144,14 @@ async fn within(
     }
 }
 
-async fn open(state: &ApiState, request: Request, reads: Reads, rule: &'static str, answer: Answer) -> Outcome<Call> {
-    let (mut parts, body) = request.into_parts();
+async fn open(
+    state: &ApiState,
+    mut parts: Parts,
+    body: Shared,
+    reads: Reads,
+    rule: &'static str,
+    answer: Answer,
+) -> Outcome<Call> {
     let entry = parts
         .extensions
         .remove::<Entry>()
@@ -150,11 +165,10 @@ async fn open(state: &ApiState, request: Request, reads: Reads, rule: &'static s
         return Err(Error::no_such_id(value.escape_default()).into());
     }
     let writes = [Method::POST, Method::PUT, Method::PATCH].contains(&parts.method);
-    let (json, raw) = match reads {
-        Reads::Json if writes => (read_json(&parts.headers, body, state.settings.json_body).await?, Body::empty()),
+    let json = match reads {
+        Reads::Json if writes => read_json(&parts.headers, &body, state.settings.json_body).await?,
         // Some clients send a body with GET or DELETE; nobody reads it.
-        Reads::Json => (Value::Null, Body::empty()),
-        Reads::Raw => (Value::Null, body),
+        Reads::Json | Reads::Raw => Value::Null,
     };
     policy::allowed(rule, &entry.caller)?;
     let query = Query::read(parts.uri.query().unwrap_or_default())?;
@@ -166,23 +180,23 @@ async fn open(state: &ApiState, request: Request, reads: Reads, rule: &'static s
         query,
         headers: parts.headers,
         json,
-        raw,
+        raw: body,
         parameters,
     })
 }
 
 /// The JSON body (sahara-v1.1.md section 1.3): none means an empty object, no content type means JSON.
-async fn read_json(headers: &HeaderMap, body: Body, limit: usize) -> Outcome<Value> {
+async fn read_json(headers: &HeaderMap, body: &Shared, limit: usize) -> Outcome<Value> {
     let too_large = Fault::TooLarge { what: "limits.json_body", limit: limit as u64 };
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limit as u64) {
-        return Err(too_large);
+    let mut bytes = Vec::new();
+    let mut pieces = body.stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| Fault::BrokenBody)?;
+        if bytes.len() + piece.len() > limit {
+            return Err(too_large);
+        }
+        bytes.extend_from_slice(&piece);
     }
-    let bytes = match Limited::new(body, limit).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(too_large),
-        Err(_) => return Err(Fault::BrokenBody),
-    };
     if bytes.is_empty() {
         return Ok(Value::Object(Map::new()));
     }
@@ -254,7 +268,7 @@ mod tests {
         if let Some(kind) = kind {
             headers.insert(header::CONTENT_TYPE, kind.parse().expect("a header value"));
         }
-        read_json(&headers, Body::from(body), 10).await
+        read_json(&headers, &Shared::new(axum::body::Body::from(body)), 10).await
     }
 
     #[tokio::test]

@@ -5,6 +5,8 @@
 
 pub mod base;
 pub mod call;
+mod cors;
+mod drain;
 pub mod fault;
 pub mod identity_v3;
 mod once;

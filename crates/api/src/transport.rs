@@ -14,10 +14,7 @@ use axum::{
 use foggara_domain::{Caller, Error};
 use serde_json::json;
 use tower::ServiceBuilder;
-use tower_http::{
-    catch_panic::CatchPanicLayer,
-    cors::{AllowOrigin, Any as AnyHeader, CorsLayer},
-};
+use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -60,8 +57,8 @@ pub fn answer_fault(fault: &Fault, surface: Surface, base: &str) -> Response {
 
 /// The layers around the routes, and the answers where there is none.
 pub fn wrap(routes: Router<ApiState>, collections: Vec<&'static str>, state: ApiState) -> Router {
-    let cors = cors(&state.settings.cors_origins);
     let enter_state = Entering { state: state.clone(), collections: collections.into() };
+    let cors = from_fn_with_state(state.clone(), crate::cors::layer);
     let inner = routes.fallback(no_route).method_not_allowed_fallback(no_method).with_state(state);
     let service = ServiceBuilder::new()
         .layer(from_fn(stamp))
@@ -100,17 +97,6 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     answer_fault(&error.into(), Surface::Sahara, "")
 }
 
-fn cors(origins: &[String]) -> CorsLayer {
-    let methods = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-    let exposed = [OPENSTACK_ID, REQUEST_ID, HeaderName::from_static("x-subject-token"), header::CONTENT_DISPOSITION];
-    let layer = CorsLayer::new().allow_methods(methods).allow_headers(AnyHeader).expose_headers(exposed);
-    if origins.iter().any(|origin| origin == "*") {
-        return layer.allow_origin(AnyHeader);
-    }
-    let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok()).collect();
-    layer.allow_origin(AllowOrigin::list(origins))
-}
-
 #[derive(Clone)]
 struct Entering {
     state: ApiState,
@@ -119,13 +105,22 @@ struct Entering {
 
 /// Who asks, for which project, and for which route.
 async fn enter(State(entering): State<Entering>, mut request: Request, next: Next) -> Response {
-    let surface = Surface::of(request.uri().path());
-    let base = crate::base::of(request.headers(), entering.state.settings.trust_forwarded_proto);
+    let settings = &entering.state.settings;
+    let base = crate::base::of(request.headers(), settings.trust_forwarded_proto);
     let options = request.method() == Method::OPTIONS;
-    if surface.asks_for_a_project()
-        && let Err(fault) = admit(&entering, surface, &mut request).await
-    {
-        return answer_fault(&fault, surface, &base);
+    let path = request.uri().path();
+    if path.len() > 1 && path.bytes().all(|byte| byte == b'/') {
+        // Any run of slashes is the root (sahara-v1.1.md section 1.2).
+        let _ = set_path(&mut request, "/");
+    }
+    let surface = Surface::of(request.uri().path());
+    if surface.asks_for_a_project() {
+        let admitted = tokio::time::timeout(settings.deadline, admit(&entering, surface, &mut request)).await;
+        let seconds = settings.deadline.as_secs();
+        if let Err(fault) = admitted.unwrap_or(Err(Fault::TooSlow { seconds, outcome_unknown: false })) {
+            crate::drain::rest(request.body_mut()).await;
+            return answer_fault(&fault, surface, &base);
+        }
     }
     let response = next.run(request).await;
     if options && response.status() == StatusCode::METHOD_NOT_ALLOWED {

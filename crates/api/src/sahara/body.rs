@@ -93,10 +93,8 @@ fn violations(schema: &Value, value: &Value, path: &str, wrong: &mut Vec<String>
     let Value::Object(keywords) = schema else { return };
     for (keyword, wanted) in keywords {
         match keyword.as_str() {
-            "type" => {
-                if !types(schema).any(|kind| is_of_type(kind, value)) {
-                    say(wrong, path, format!("{} is not of type {}", repr(value), repr_list(types(schema))));
-                }
+            "type" if !types(schema).any(|kind| is_of_type(kind, value)) => {
+                say(wrong, path, format!("{} is not of type {}", repr(value), repr_list(types(schema))));
             }
             "properties" => {
                 if let (Value::Object(properties), Value::Object(members)) = (wanted, value) {
@@ -129,20 +127,14 @@ fn violations(schema: &Value, value: &Value, path: &str, wrong: &mut Vec<String>
                     say(wrong, path, format!("{} has non-unique elements", repr(value)));
                 }
             }
-            "enum" => {
-                if !wanted.as_array().is_some_and(|allowed| allowed.contains(value)) {
-                    say(wrong, path, format!("{} is not one of {}", repr(value), repr(wanted)));
-                }
+            "enum" if !wanted.as_array().is_some_and(|allowed| allowed.contains(value)) => {
+                say(wrong, path, format!("{} is not one of {}", repr(value), repr(wanted)));
             }
-            "minLength" => {
-                if value.as_str().is_some_and(|text| length(text) < wanted.as_u64().unwrap_or(0)) {
-                    say(wrong, path, format!("{} is too short", repr(value)));
-                }
+            "minLength" if value.as_str().is_some_and(|text| length(text) < wanted.as_u64().unwrap_or(0)) => {
+                say(wrong, path, format!("{} is too short", repr(value)));
             }
-            "maxLength" => {
-                if value.as_str().is_some_and(|text| length(text) > wanted.as_u64().unwrap_or(u64::MAX)) {
-                    say(wrong, path, format!("{} is too long", repr(value)));
-                }
+            "maxLength" if value.as_str().is_some_and(|text| length(text) > wanted.as_u64().unwrap_or(u64::MAX)) => {
+                say(wrong, path, format!("{} is too long", repr(value)));
             }
             "format" => {
                 if let (Some(format), Some(text)) = (wanted.as_str(), value.as_str())

@@ -3,7 +3,6 @@
 use axum::{http::header, response::Response};
 use foggara_app::ops::internal_binaries::{self, InternalBinaryChange};
 use foggara_domain::{InternalBinaryId, binary::InternalBinary};
-use futures::StreamExt;
 use serde_json::{Value, json};
 
 use super::super::members;
@@ -20,8 +19,7 @@ pub async fn list(call: Call) -> Outcome<Response> {
 pub async fn upload(call: Call) -> Outcome<Response> {
     let name = call.parameter("id").to_owned();
     let size = call.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let bytes = call.raw.into_data_stream().map(|piece| piece.map_err(std::io::Error::other)).boxed();
-    let binary = internal_binaries::upload(&call.app, &call.caller, &name, size, bytes).await?;
+    let binary = internal_binaries::upload(&call.app, &call.caller, &name, size, call.raw.stream()).await?;
     Ok(reply::accepted(reply::under("job_binary_internal", show(&binary))))
 }
 

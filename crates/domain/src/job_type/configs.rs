@@ -1,0 +1,57 @@
+//! Keys in job configs with a meaning of their own: credentials that are never shown, and keys that are ours.
+
+use serde_json::{Map, Value};
+
+use crate::{Code, Error, Result};
+
+/// Configs that are credentials: shown as `""`, kept sealed (sahara-v1.1.md section 8.2).
+const CREDENTIALS: [&str; 4] =
+    ["fs.swift.service.sahara.username", "fs.swift.service.sahara.password", "fs.s3a.access.key", "fs.s3a.secret.key"];
+
+/// Keys by which we find a job again or decide whether it is run again; a request may not set them (lifecycle.md "Launch
+/// without doubles"). On `local` the master is ours too.
+const OURS: [&str; 11] = [
+    "spark.master",
+    "spark.foggara.id",
+    "spark.submit.deployMode",
+    "spark.driver.supervise",
+    "spark.yarn.tags",
+    "spark.yarn.maxAppAttempts",
+    "spark.kubernetes.driver.pod.name",
+    "spark.kubernetes.driver.label.foggara-id",
+    "spark.kubernetes.submission.waitAppCompletion",
+    "mapreduce.job.tags",
+    "FOGGARA_TAG",
+];
+
+/// Whether the value of a config is a secret.
+pub fn is_credential(key: &str) -> bool {
+    CREDENTIALS.contains(&key.strip_prefix("spark.hadoop.").unwrap_or(key))
+}
+
+/// Refuses the keys that are ours, with their name.
+pub fn refuse_identity_keys(job_configs: &Map<String, Value>) -> Result<()> {
+    for map in ["configs", "params"] {
+        let keys = job_configs.get(map).and_then(Value::as_object).into_iter().flat_map(|map| map.keys());
+        for key in keys {
+            if OURS.contains(&key.as_str()) {
+                let text = format!("'{key}' in job_configs.{map} is set by the service and cannot be given by a job");
+                return Err(Error::refused(Code::InvalidData, text));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Cuts `job_configs` in two: what is shown, with credentials as `""`, and the credentials. Scheduled execution is not
+/// reachable over HTTP, so `job_execution_info` is always empty.
+pub fn hide_credentials(mut job_configs: Map<String, Value>) -> (Value, Map<String, Value>) {
+    let mut secrets = Map::new();
+    if let Some(Value::Object(configs)) = job_configs.get_mut("configs") {
+        for (key, value) in configs.iter_mut().filter(|(key, _)| is_credential(key)) {
+            secrets.insert(key.clone(), std::mem::replace(value, Value::from("")));
+        }
+    }
+    job_configs.insert("job_execution_info".to_owned(), Value::Object(Map::new()));
+    (Value::Object(job_configs), secrets)
+}

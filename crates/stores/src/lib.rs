@@ -1,11 +1,20 @@
 //! Bytes by URL: job binaries and data sources, wherever they are.
 
+mod http;
+mod internal;
+mod limits;
+mod local;
+
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use foggara_domain::{Caller, ProjectId};
 use futures::stream::BoxStream;
+pub use http::HttpStore;
+pub use internal::InternalStore;
+pub use limits::fetch_into_file;
+pub use local::{LocalRoots, LocalStore};
 use serde_json::{Map, Value};
 use thiserror::Error;
 

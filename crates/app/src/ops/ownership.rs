@@ -13,10 +13,21 @@ pub fn may_delete(class: &str, owner: &ProjectId, caller: &Caller, is_protected:
     })
 }
 
-/// Whether the caller may change an object. `is_protected` is false where the change itself lifts the protection, or is of
-/// the kind that protection lets through.
-pub fn may_update(class: &str, owner: &ProjectId, caller: &Caller, is_protected: bool, id: &str) -> Result<()> {
-    refuse(owner, caller, is_protected, |why| {
+/// What a change has to do with the protection of its object.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Protection {
+    /// The object is protected.
+    pub is_protected: bool,
+    /// The change lifts the protection; then anything else may change too.
+    pub lifted: bool,
+    /// The change has no effect but on `is_public`.
+    pub only_public: bool,
+}
+
+/// Whether the caller may change an object.
+pub fn may_update(class: &str, owner: &ProjectId, caller: &Caller, protection: Protection, id: &str) -> Result<()> {
+    let held = protection.is_protected && !protection.lifted && !protection.only_public;
+    refuse(owner, caller, held, |why| {
         Error::refused(Code::UpdateFailed, format!("{class} with id '{id}' could not be updated {why}"))
     })
 }

@@ -50,9 +50,12 @@ pub(super) fn want_cancel(row: &mut Execution, now: Timestamp) -> Edit {
 /// `PATCH /job-executions/{id}`.
 pub async fn update(app: &App, caller: &Caller, id: &ExecutionId, new: Change) -> Result<Execution> {
     let before = load_for_change(app, caller, id).await?;
-    let stays_protected = before.is_protected && new.is_protected != Some(false);
-    let only_public = new.status.is_none() && new.is_public.is_some();
-    ownership::may_update("JobExecution", &before.project, caller, stays_protected && !only_public, id.as_str())?;
+    let protection = ownership::Protection {
+        is_protected: before.is_protected,
+        lifted: new.is_protected == Some(false),
+        only_public: new.is_public.is_some() && new.status.is_none() && new.is_protected.is_none_or(|wanted| wanted),
+    };
+    ownership::may_update("JobExecution", &before.project, caller, protection, id.as_str())?;
     let mut suspend = false;
     if let Some(status) = &new.status {
         if new.is_public.is_some() || new.is_protected.is_some() {

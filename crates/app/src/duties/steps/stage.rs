@@ -1,0 +1,248 @@
+//! Staging: a fresh workspace with the fetched binaries, resolved references, and the plan. It may be repeated as often as a
+//! crash or restart wants; nothing outside of the workspace is touched.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use foggara_db::{data_sources, job_templates};
+use foggara_domain::{
+    DataSourceId, Execution, Tag,
+    binary::JobBinary,
+    data_source::{DataSource, UrlParts, native_url, swift_url},
+    drive::STAGING_DEADLINE,
+    job_template::JobTemplate,
+    job_type::{self, Staged, StagedFile},
+    placeholder::{References, Target, expand},
+    plan::Plan,
+    status::{Phase, Wish},
+};
+use foggara_engines::failpoint;
+use foggara_stores::{Access, StoreError, fetch_into_file};
+use rand::RngExt;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::settle::remove;
+use crate::{
+    App,
+    duties::{cluster::Room, live::Done},
+    ops::job_binaries::open,
+    rows::{Changed, Edit, change},
+};
+
+/// What staging gives to the launch.
+#[derive(Clone, Debug)]
+pub(in crate::duties) struct Prepared {
+    pub plan: Plan,
+    pub workspace: PathBuf,
+    /// Data source id to the url that the job sees.
+    pub data_source_urls: Map<String, Value>,
+}
+
+/// Where the workspaces of this host lie.
+pub(in crate::duties) fn workspaces_root(app: &App) -> PathBuf {
+    app.settings().data_dir.join("workspaces")
+}
+
+/// The folder of an attempt; each staging makes a fresh one inside.
+pub(in crate::duties) fn workspace_folder(app: &App, tag: &Tag) -> PathBuf {
+    workspaces_root(app).join(tag.as_str())
+}
+
+/// Where the log of an attempt is written.
+pub(in crate::duties) fn logs_folder(app: &App, tag: &Tag) -> PathBuf {
+    app.settings().data_dir.join("logs").join(tag.as_str())
+}
+
+pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution) -> Done {
+    let now = room.app.now();
+    let place = room.own.place.clone();
+    let changed = change(&room.app, Some(&room.own), &row.id, move |row| {
+        if row.phase != Phase::Waiting || row.wish != Wish::Run || row.deleted_at.is_some() {
+            return Ok(Edit::Keep);
+        }
+        row.phase = Phase::Staging;
+        row.place = Some(place.clone());
+        row.deadline = Some(now.plus(STAGING_DEADLINE));
+        Ok(Edit::Record("staging", None))
+    })
+    .await;
+    let row = match changed {
+        Ok(Changed::Saved(row) | Changed::Kept(row)) => row,
+        Ok(other) => return Done::row(other),
+        Err(error) => return Done::trouble(error),
+    };
+    failpoint::pass("stage.committed");
+    if row.phase != Phase::Staging || row.wish != Wish::Run || row.deleted_at.is_some() {
+        return Done::row(Changed::Kept(row));
+    }
+    let staged = prepare(&room.app, &row).await;
+    failpoint::pass("stage.prepared");
+    Done { row: Some(Changed::Kept(row)), staged: Some(staged), ..Done::default() }
+}
+
+/// Makes workspace and plan. The error is the reason with which the execution ends.
+pub(in crate::duties) async fn prepare(app: &App, row: &Execution) -> Result<Prepared, String> {
+    let tag = Tag::of(&app.settings().installation, &row.id, row.attempt);
+    let folder = workspace_folder(app, &tag);
+    // What an earlier try left is in the way of nobody, but it takes room.
+    remove(&folder).await?;
+    let workspace = folder.join(Uuid::new_v4().simple().to_string());
+    let making = |error: std::io::Error| format!("cannot make the workspace {}: {error}", workspace.display());
+    tokio::fs::create_dir_all(&workspace).await.map_err(making)?;
+    restrict(&folder).await?;
+    let job = template(app, row).await?;
+    let job_type = job_type::find(&row.job_type).ok_or_else(|| format!("unknown job type '{}'", row.job_type))?;
+    let mut staged = Staged {
+        mains: fetch(app, row, &workspace, &job.mains).await?,
+        libs: fetch(app, row, &workspace, &job.libs).await?,
+        ..Staged::default()
+    };
+    let mut urls = Map::new();
+    resolve(app, row, &mut staged, &mut urls).await?;
+    let plan = job_type.plan(&staged).map_err(|error| error.to_string())?;
+    Ok(Prepared { plan, workspace, data_source_urls: urls })
+}
+
+/// Only the service's own user reads what jobs are made of.
+async fn restrict(folder: &Path) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::Permissions::from_mode(0o700);
+    tokio::fs::set_permissions(folder, mode).await.map_err(|error| format!("cannot restrict {}: {error}", folder.display()))
+}
+
+async fn template(app: &App, row: &Execution) -> Result<JobTemplate, String> {
+    let Some(id) = &row.job else { return Err("the execution has no job template any more".to_owned()) };
+    let mut conn = app.db().read().await.map_err(|error| error.to_string())?;
+    let job = job_templates::find(&mut conn, id).await.map_err(|error| error.to_string())?;
+    job.ok_or_else(|| format!("job template {id} does not exist any more"))
+}
+
+async fn fetch(app: &App, row: &Execution, workspace: &Path, binaries: &[JobBinary]) -> Result<Vec<StagedFile>, String> {
+    let settings = app.settings();
+    let mut files = Vec::with_capacity(binaries.len());
+    for binary in binaries {
+        let path = workspace.join(&binary.name);
+        if path.exists() {
+            return Err(format!("two binaries of the job template are called '{}'", binary.name));
+        }
+        let access = Access { project: &row.project, caller: None, credentials: binary.extra.as_ref() };
+        let work = async {
+            let content = open(app, &binary.url, &access).await?;
+            fetch_into_file(content, &path, settings.staged_binary).await
+        };
+        let fetched = tokio::time::timeout(settings.fetch_timeout, work).await.unwrap_or_else(|_| {
+            Err(StoreError::Unreachable(format!("not there within {} s", settings.fetch_timeout.as_secs())))
+        });
+        let fetched = fetched.map_err(|error| format!("job binary '{}': {error}", binary.name))?;
+        tracing::debug!(execution = %row.id, binary = %binary.name, size = fetched.size, sha256 = %fetched.sha256, "fetched");
+        files.push(StagedFile { name: binary.name.clone(), path });
+    }
+    Ok(files)
+}
+
+/// Configs, params and args with secrets filled in, references to data sources replaced by urls, and input and output.
+async fn resolve(app: &App, row: &Execution, staged: &mut Staged, urls: &mut Map<String, Value>) -> Result<(), String> {
+    let map = |key: &str| -> BTreeMap<String, Value> {
+        let object = row.job_configs.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
+        object.into_iter().collect()
+    };
+    let mut configs = map("configs");
+    configs.extend(row.secret_configs.clone());
+    let mut params = map("params");
+    let references = References::of(&configs);
+    let mut resolver = Resolver { app, row, references, urls, credentials: Map::new() };
+    for value in configs.values_mut().chain(params.values_mut()) {
+        if let Value::String(text) = value {
+            *text = resolver.text(text).await?;
+        }
+    }
+    let mut args = Vec::new();
+    for arg in row.job_configs.get("args").and_then(Value::as_array).into_iter().flatten() {
+        args.push(resolver.text(&job_type::text(arg)).await?);
+    }
+    staged.input = resolver.source_path(row.input.as_ref()).await?;
+    staged.output = resolver.source_path(row.output.as_ref()).await?;
+    for (key, value) in resolver.credentials {
+        configs.entry(key).or_insert(value);
+    }
+    staged.configs = configs;
+    staged.params = params;
+    staged.args = args;
+    Ok(())
+}
+
+struct Resolver<'a> {
+    app: &'a App,
+    row: &'a Execution,
+    references: References,
+    urls: &'a mut Map<String, Value>,
+    /// What the used sources bring along for the job's configs.
+    credentials: Map<String, Value>,
+}
+
+impl Resolver<'_> {
+    /// A value with its reference replaced; an unresolved one stays as it is (section 8.5).
+    async fn text(&mut self, text: &str) -> Result<String, String> {
+        let project = &self.row.project;
+        let found = match self.references.target(text) {
+            None => None,
+            Some(target) => {
+                let mut conn = self.app.db().read().await.map_err(|error| error.to_string())?;
+                let found = match target {
+                    Target::Name(name) => data_sources::by_name(&mut conn, project, name).await,
+                    Target::Id(id) => data_sources::get(&mut conn, project, &DataSourceId::from(id)).await,
+                };
+                found.map_err(|error| error.to_string())?
+            }
+        };
+        match found {
+            Some(source) => Ok(self.url(&source)),
+            None => Ok(swift_url(text)),
+        }
+    }
+
+    /// The url that the job sees for a source; the same source gets the same url.
+    fn url(&mut self, source: &DataSource) -> String {
+        if let Some(url) = self.urls.get(source.id.as_str()).and_then(Value::as_str) {
+            return url.to_owned();
+        }
+        let mut random = rand::rng();
+        let letter = || char::from(random.random_range(b'a'..=b'z'));
+        let url = native_url(&source.kind, &expand(&source.url, &self.row.id, letter));
+        self.urls.insert(source.id.to_string(), Value::from(url.as_str()));
+        let credential = |key: &str| source.credentials.as_ref().and_then(|credentials| credentials.get(key)).cloned();
+        let pairs: &[(&str, &str)] = match source.kind.as_str() {
+            "swift" => &[("fs.swift.service.sahara.username", "user"), ("fs.swift.service.sahara.password", "password")],
+            "s3" => &[("fs.s3a.access.key", "accesskey"), ("fs.s3a.secret.key", "secretkey"), ("fs.s3a.endpoint", "endpoint")],
+            _ => &[],
+        };
+        for (config, key) in pairs {
+            if let Some(value) = credential(key) {
+                self.credentials.insert((*config).to_owned(), value);
+            }
+        }
+        url
+    }
+
+    /// Input or output as a path of this host; nothing when it lies elsewhere.
+    async fn source_path(&mut self, id: Option<&DataSourceId>) -> Result<Option<PathBuf>, String> {
+        let Some(id) = id else { return Ok(None) };
+        let source = {
+            let mut conn = self.app.db().read().await.map_err(|error| error.to_string())?;
+            data_sources::get(&mut conn, &self.row.project, id).await.map_err(|error| error.to_string())?
+        };
+        let source = source.ok_or_else(|| format!("data source {id} does not exist any more"))?;
+        let url = self.url(&source);
+        let parts = UrlParts::of(&url);
+        let is_here = matches!(parts.scheme, "" | "file" | "hdfs" | "maprfs") && parts.host.is_empty();
+        if !is_here {
+            return Ok(None);
+        }
+        let path = self.app.roots().resolve(Path::new(parts.path));
+        path.map(Some).map_err(|error| format!("data source '{}': {error}", source.name))
+    }
+}

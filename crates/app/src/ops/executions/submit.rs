@@ -1,0 +1,172 @@
+//! `POST /jobs/{id}/execute` (sahara-v1.1.md section 8.1): check everything, then one row. Nothing is started here; the
+//! cluster's owner takes the row up.
+
+use foggara_db::{Conn, clusters, data_sources, events, executions, job_templates};
+use foggara_domain::{
+    Caller, Code, Error, Execution, ExecutionId, JobId, Result, Timestamp,
+    cluster::Cluster,
+    data_source::DataSource,
+    interface,
+    job_template::JobTemplate,
+    job_type::{JobType, configs::hide_credentials},
+    status::{Duty, Phase, Wish},
+};
+use foggara_engines::{Ability, failpoint};
+use serde_json::{Map, Value};
+
+use super::Submit;
+use crate::{
+    App,
+    ops::job_templates::{sources_exist, type_of},
+};
+
+/// Submits an execution of a job template. When this returns, the wish is durable.
+pub async fn submit(app: &App, caller: &Caller, job: &JobId, submit: Submit) -> Result<Execution> {
+    let now = app.now();
+    let id = ExecutionId::new();
+    let order = Order { app: app.clone(), caller: caller.clone(), job: job.clone(), submit, id: id.clone(), now };
+    failpoint::pass("submit.before_commit");
+    foggara_db::once::makes(&id);
+    let row = app
+        .db()
+        .write(move |conn| {
+            let order = order.clone();
+            Box::pin(async move { order.fill(conn).await })
+        })
+        .await?;
+    failpoint::pass("submit.after_commit");
+    app.wake();
+    Ok(row)
+}
+
+#[derive(Clone)]
+struct Order {
+    app: App,
+    caller: Caller,
+    job: JobId,
+    submit: Submit,
+    id: ExecutionId,
+    now: Timestamp,
+}
+
+impl Order {
+    /// All checks in the order of the specification, and the row, in one transaction.
+    async fn fill(self, conn: &mut Conn) -> Result<Execution> {
+        let project = &self.caller.project;
+        let job = job_templates::get(conn, project, &self.job).await?.ok_or_else(|| Error::no_such_id(&self.job))?;
+        let job_type = type_of(&job.job_type)?;
+        let cluster = self.cluster(conn, job_type).await?;
+        let merged = self.merge(conn, &job).await?;
+        let (input, output) = self.sources(conn, job_type).await?;
+        job_type.check_needs(&job, &merged, input.as_ref(), output.as_ref())?;
+        self.check_cap(conn).await?;
+        let (job_configs, secret_configs) = hide_credentials(merged);
+        let row = self.row(&job, cluster, job_configs, secret_configs);
+        executions::insert(conn, &row).await?;
+        events::append(conn, &row.id, &row.project, self.now, "submitted", row.status(), None).await?;
+        Ok(row)
+    }
+
+    /// The cluster must be visible, and its engine must run the type.
+    async fn cluster(&self, conn: &mut Conn, job_type: &JobType) -> Result<Cluster> {
+        let refuse = |text: String| Error::refused(Code::InvalidReference, text);
+        let Some(id) = &self.submit.cluster else {
+            return Err(Error::refused(Code::ValidationError, "'cluster_id' is a required property"));
+        };
+        let cluster = clusters::get(conn, &self.caller.project, id).await?;
+        let cluster = cluster.ok_or_else(|| refuse(format!("Cluster with id '{id}' doesn't exist")))?;
+        let unsupported = format!("Cluster with id '{id}' doesn't support job type '{}'", job_type.name);
+        let Some(engine) = self.app.engines().get(&cluster.plugin) else { return Err(refuse(unsupported)) };
+        match engine.ability(job_type.plan_kind) {
+            Ability::Yes => Ok(cluster),
+            Ability::Never => Err(refuse(unsupported)),
+            Ability::Lacks(what) => Err(refuse(format!("{unsupported}: {what}"))),
+        }
+    }
+
+    /// `job_configs` with the values of the interface in it.
+    async fn merge(&self, conn: &mut Conn, job: &JobTemplate) -> Result<Map<String, Value>> {
+        let mut configs = self.submit.job_configs.clone().unwrap_or_default();
+        configs.remove("job_execution_info");
+        let given = self.submit.interface.as_ref();
+        let named = interface::check_values(&job.interface, given, &configs)?;
+        sources_exist(conn, &self.caller.project, &named).await?;
+        interface::merge(&job.interface, given, &mut configs);
+        Ok(configs)
+    }
+
+    async fn sources(&self, conn: &mut Conn, job_type: &JobType) -> Result<(Option<DataSource>, Option<DataSource>)> {
+        job_type.check_sources(self.submit.input.is_some(), self.submit.output.is_some())?;
+        let mut found = Vec::with_capacity(2);
+        for id in [&self.submit.input, &self.submit.output] {
+            found.push(match id {
+                None => None,
+                Some(id) => {
+                    let source = data_sources::get(conn, &self.caller.project, id).await?;
+                    let missing = || Error::refused(Code::InvalidReference, format!("DataSource with id '{id}' doesn't exist"));
+                    Some(source.ok_or_else(missing)?)
+                }
+            });
+        }
+        let output = found.pop().flatten();
+        Ok((found.pop().flatten(), output))
+    }
+
+    async fn check_cap(&self, conn: &mut Conn) -> Result<()> {
+        let cap = self.app.settings().max_waiting;
+        let waiting = executions::count_waiting(conn, &self.caller.project).await?;
+        if waiting < cap {
+            return Ok(());
+        }
+        let message =
+            format!("{waiting} executions of this project wait already, and [jobs] max_waiting is {cap}: wait for some to start");
+        Err(Error::TooMany { message, retry_after_seconds: 10 })
+    }
+
+    fn row(&self, job: &JobTemplate, cluster: Cluster, job_configs: Value, secret_configs: Map<String, Value>) -> Execution {
+        Execution {
+            id: self.id.clone(),
+            project: self.caller.project.clone(),
+            user: self.caller.user.clone(),
+            job: Some(job.id.clone()),
+            job_type: job.job_type.clone(),
+            job_name: job.name.clone(),
+            cluster: cluster.id,
+            input: self.submit.input.clone(),
+            output: self.submit.output.clone(),
+            job_configs,
+            secret_configs,
+            data_source_urls: None,
+            // Both APIs take the flags on execute and ignore them (spec/README.md conflict 9).
+            is_public: false,
+            is_protected: false,
+            wish: Wish::Run,
+            suspend_wanted: false,
+            phase: Phase::Waiting,
+            engine_state: None,
+            duty: Duty::None,
+            place: None,
+            attempt: 1,
+            tag: None,
+            engine_ref: None,
+            incarnation: None,
+            launch_sent_at: None,
+            stop_sent_at: None,
+            gone_at: None,
+            gone_evidence: None,
+            outcome: None,
+            reason: None,
+            return_code: None,
+            usage: None,
+            deadline: None,
+            created_at: self.now,
+            updated_at: None,
+            staged_at: None,
+            start_time: None,
+            running_at: None,
+            end_time: None,
+            deleted_at: None,
+            version: 1,
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Size limit and hash while bytes stream: nothing is taken into memory whole.
+
+use std::{io, path::Path};
+
+use futures::StreamExt;
+use sha2::{Digest, Sha256};
+use tokio::{fs, io::AsyncWriteExt};
+
+use crate::{Content, Fetched, StoreError};
+
+/// Writes content into a new file. More than `limit` bytes: [`StoreError::TooBig`], and no file is left. A full disk is
+/// [`StoreError::Local`]. A time limit is the caller's.
+pub async fn fetch_into_file(content: Content, path: &Path, limit: u64) -> Result<Fetched, StoreError> {
+    if let Some(size) = content.size.filter(|size| *size > limit) {
+        return Err(too_big(size, limit));
+    }
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = Path::new(&part);
+    match write(content, part, limit).await {
+        Ok(fetched) => {
+            fs::rename(part, path).await.map_err(|error| local(path, &error))?;
+            Ok(fetched)
+        }
+        Err(error) => {
+            // Whether or not it can be removed, the first error is the one to tell.
+            let _ = fs::remove_file(part).await;
+            Err(error)
+        }
+    }
+}
+
+async fn write(mut content: Content, path: &Path, limit: u64) -> Result<Fetched, StoreError> {
+    let mut file = fs::File::create(path).await.map_err(|error| local(path, &error))?;
+    let mut hash = Sha256::new();
+    let mut size = 0u64;
+    while let Some(piece) = content.stream.next().await {
+        let piece = piece?;
+        size += u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        if size > limit {
+            return Err(too_big(size, limit));
+        }
+        hash.update(&piece);
+        file.write_all(&piece).await.map_err(|error| local(path, &error))?;
+    }
+    file.flush().await.map_err(|error| local(path, &error))?;
+    Ok(Fetched { size, sha256: hex::encode(hash.finalize()) })
+}
+
+fn too_big(size: u64, limit: u64) -> StoreError {
+    StoreError::TooBig(format!("it has {size} bytes or more, and [limits] staged_binary is {limit}"))
+}
+
+fn local(path: &Path, error: &io::Error) -> StoreError {
+    let what = if error.kind() == io::ErrorKind::StorageFull { "the disk is full" } else { "cannot write" };
+    StoreError::Local(format!("{what}: {}: {error}", path.display()))
+}

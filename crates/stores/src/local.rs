@@ -1,0 +1,112 @@
+//! Files of this host below configured roots (`[stores.file] roots`, decision 1). Links that lead out are refused.
+
+use std::{
+    io,
+    path::{Component, Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use percent_encoding::percent_decode_str;
+use tokio::fs::File;
+use tokio_util::io::ReaderStream;
+use url::Url;
+
+use crate::{Access, Content, Roots, Store, StoreError};
+
+/// The roots. Each is made canonical when it is asked, so that one that appears later counts.
+#[derive(Clone, Debug)]
+pub struct LocalRoots(Vec<PathBuf>);
+
+impl LocalRoots {
+    /// From absolute paths.
+    pub fn new(roots: Vec<PathBuf>) -> Self {
+        Self(roots)
+    }
+
+    fn denied(&self, path: &Path) -> StoreError {
+        let roots: Vec<String> = self.0.iter().map(|root| root.display().to_string()).collect();
+        StoreError::Denied(format!(
+            "{} lies outside of the folders that jobs may use ({}); add it to [stores.file] roots",
+            path.display(),
+            roots.join(", ")
+        ))
+    }
+}
+
+impl Roots for LocalRoots {
+    /// A path that does not exist yet (an output folder) is resolved by its nearest ancestor that does.
+    fn resolve(&self, path: &Path) -> Result<PathBuf, StoreError> {
+        if !path.is_absolute() {
+            return Err(StoreError::Denied(format!("{} is not an absolute path", path.display())));
+        }
+        if path.components().any(|part| matches!(part, Component::ParentDir)) {
+            return Err(StoreError::Denied(format!("{} has '..' in it", path.display())));
+        }
+        let mut existing = path.to_owned();
+        let mut rest = Vec::new();
+        let canonical = loop {
+            match existing.canonicalize() {
+                Ok(canonical) => break canonical,
+                Err(error) if error.kind() == io::ErrorKind::NotFound && existing.symlink_metadata().is_err() => {
+                    let (Some(name), Some(parent)) = (existing.file_name(), existing.parent()) else {
+                        return Err(self.denied(path));
+                    };
+                    rest.push(name.to_owned());
+                    existing = parent.to_owned();
+                }
+                Err(error) => return Err(StoreError::NotFound(format!("{}: {error}", path.display()))),
+            }
+        };
+        let is_root = |root: &PathBuf| root.canonicalize().is_ok_and(|root| canonical.starts_with(root));
+        if !self.0.iter().any(is_root) {
+            return Err(self.denied(path));
+        }
+        Ok(rest.into_iter().rev().fold(canonical, |path, name| path.join(name)))
+    }
+}
+
+/// The store of `file` urls and of `hdfs` urls without a host.
+pub struct LocalStore<R>(R);
+
+impl<R: Roots> LocalStore<R> {
+    /// Over roots.
+    pub fn new(roots: R) -> Self {
+        Self(roots)
+    }
+}
+
+#[async_trait]
+impl<R: Roots> Store for LocalStore<R> {
+    fn schemes(&self) -> &'static [&'static str] {
+        &["file", "hdfs"]
+    }
+
+    async fn open(&self, url: &Url, _access: &Access<'_>) -> Result<Content, StoreError> {
+        if url.host_str().is_some_and(|host| !host.is_empty()) {
+            let text = format!("{url} names a host: this server reads only its own files (file:///path, hdfs:///path)");
+            return Err(StoreError::Unsupported(text));
+        }
+        let decoded = percent_decode_str(url.path()).decode_utf8();
+        let decoded = decoded.map_err(|_| StoreError::Unsupported(format!("{url} is not UTF-8")))?;
+        if decoded.contains('\0') {
+            return Err(StoreError::Unsupported("the path holds a zero byte".to_owned()));
+        }
+        let path = self.0.resolve(Path::new(decoded.as_ref()))?;
+        let file = File::open(&path).await.map_err(|error| failed(&path, &error))?;
+        let metadata = file.metadata().await.map_err(|error| failed(&path, &error))?;
+        if !metadata.is_file() {
+            return Err(StoreError::NotFound(format!("{} is not a file", path.display())));
+        }
+        let stream = ReaderStream::new(file).map(move |piece| piece.map_err(|error| failed(&path, &error)));
+        Ok(Content { size: Some(metadata.len()), stream: stream.boxed() })
+    }
+}
+
+fn failed(path: &Path, error: &io::Error) -> StoreError {
+    match error.kind() {
+        io::ErrorKind::NotFound => StoreError::NotFound(format!("{} does not exist", path.display())),
+        io::ErrorKind::PermissionDenied => StoreError::Denied(format!("{} may not be read", path.display())),
+        _ => StoreError::Local(format!("{}: {error}", path.display())),
+    }
+}

@@ -140,5 +140,5 @@ fn is(asked: &Asked, name: &str, value: &str) -> bool {
 /// The same for a boolean. As in Keystone, a filter without a value means true.
 fn truth(asked: &Asked, name: &str, value: bool) -> bool {
     let falsehood = |word: &str| ["0", "false", "no", "off", "f", "n"].contains(&word.to_ascii_lowercase().as_str());
-    asked.parameter(name).is_none_or(|wanted| !falsehood(&wanted) == value)
+    asked.parameter(name).is_none_or(|wanted| falsehood(&wanted) != value)
 }

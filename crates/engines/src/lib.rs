@@ -8,6 +8,8 @@
 //! - "ended" is said only when no process of the job is left.
 
 pub mod failpoint;
+pub mod local;
+pub mod sim;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 

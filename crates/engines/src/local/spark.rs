@@ -1,0 +1,118 @@
+//! spark-submit in client mode with `--master local[N]` (spec/engines.md section 1). Everything that is a setting goes into a
+//! properties file of mode 0600 in the workspace: no value ever stands on the command line.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use foggara_domain::plan::Plan;
+
+use super::{LocalSettings, command::Command, command::private, find};
+
+/// Quicker and smaller; a job's own settings win.
+const DEFAULTS: [(&str, &str); 2] = [("spark.ui.enabled", "false"), ("spark.driver.bindAddress", "127.0.0.1")];
+
+pub(super) fn command(plan: &Plan, settings: &LocalSettings, workspace: &Path, tag: &str) -> Result<Command, String> {
+    let Plan::Spark { main, main_class, args, conf, py_files, jars, files } = plan else {
+        return Err("not a Spark plan".to_owned());
+    };
+    let spark = find::spark(settings).ok_or_else(|| find::SPARK_MISSING.to_owned())?;
+    let java = find::java(settings).ok_or_else(|| find::JAVA_MISSING.to_owned())?;
+    let scratch = workspace.join(".spark-local");
+    fs::create_dir_all(&scratch).map_err(|error| format!("cannot make {}: {error}", scratch.display()))?;
+    let mut all: BTreeMap<String, String> =
+        DEFAULTS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    all.extend(conf.clone());
+    all.insert("spark.foggara.id".to_owned(), tag.to_owned());
+    let file = workspace.join(".spark.properties");
+    private(&file, properties(&all).as_bytes())?;
+    let mut argv = vec![spark.submit().display().to_string()];
+    let mut option = |name: &str, value: String| argv.extend([name.to_owned(), value]);
+    option("--master", format!("local[{}]", settings.spark_cores));
+    if let Some(class) = main_class {
+        option("--class", class.clone());
+    }
+    option("--properties-file", file.display().to_string());
+    for (name, paths) in [("--jars", jars), ("--py-files", py_files), ("--files", files)] {
+        if !paths.is_empty() {
+            option(name, list(paths)?);
+        }
+    }
+    argv.push(main.display().to_string());
+    argv.extend(args.iter().cloned());
+    let mut env = BTreeMap::from([
+        ("SPARK_HOME".to_owned(), spark.home.display().to_string()),
+        ("SPARK_LOCAL_IP".to_owned(), "127.0.0.1".to_owned()),
+        ("SPARK_LOCAL_DIRS".to_owned(), scratch.display().to_string()),
+    ]);
+    if let Some(home) = find::java_home(&java) {
+        env.insert("JAVA_HOME".to_owned(), home.display().to_string());
+    }
+    if let Some(python) = &spark.python {
+        let python = python.display().to_string();
+        env.insert("PYSPARK_PYTHON".to_owned(), python.clone());
+        env.insert("PYSPARK_DRIVER_PYTHON".to_owned(), python);
+    }
+    Ok(Command { argv, env })
+}
+
+/// spark-submit takes comma separated lists, so a name with a comma cannot be passed.
+fn list(paths: &[PathBuf]) -> Result<String, String> {
+    let mut texts = Vec::with_capacity(paths.len());
+    for path in paths {
+        let text = path.display().to_string();
+        if text.contains(',') {
+            return Err(format!("{text}: a library's name may hold no comma for Spark"));
+        }
+        texts.push(text);
+    }
+    Ok(texts.join(","))
+}
+
+/// The text of a Java properties file: keys and values with everything escaped that would mean something else.
+pub(super) fn properties(settings: &BTreeMap<String, String>) -> String {
+    let mut text = String::new();
+    for (key, value) in settings {
+        let _ = writeln!(text, "{}={}", escaped(key, true), escaped(value, false));
+    }
+    text
+}
+
+fn escaped(text: &str, key: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (at, letter) in text.chars().enumerate() {
+        match letter {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            ' ' | ':' | '=' | '#' | '!' if key || at == 0 => {
+                out.push('\\');
+                out.push(letter);
+            }
+            letter if letter.is_ascii() => out.push(letter),
+            letter => {
+                let mut units = [0u16; 2];
+                for unit in letter.encode_utf16(&mut units) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_are_escaped() {
+        let settings =
+            BTreeMap::from([("a b".to_owned(), " x=y\\".to_owned()), ("k".to_owned(), "line\nü".to_owned())]);
+        assert_eq!(properties(&settings), "a\\ b=\\ x=y\\\\\nk=line\\n\\u00fc\n");
+    }
+}

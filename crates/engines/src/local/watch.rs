@@ -1,18 +1,20 @@
 //! Rings when a supervisor ends: a pidfd per live shim, so that the end of a job is seen at once, also of one that an earlier
-//! server started.
+//! server started. Each is waited for by a thread of its own; there are as many as jobs run.
 
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
+    thread,
 };
 
 use foggara_domain::Tag;
-use tokio::{
-    io::{Interest, unix::AsyncFd},
-    sync::Notify,
-};
+use rustix::event::{PollFd, PollFlags, poll};
+use tokio::sync::Notify;
 
 use super::processes::Identity;
+
+/// Stack of a watching thread: it only waits.
+const STACK: usize = 64 * 1024;
 
 /// The watched supervisors.
 #[derive(Clone)]
@@ -36,19 +38,25 @@ impl Watch {
             return;
         }
         let Some(fd) = identity.open() else {
-            self.leave(tag);
-            self.rings.notify_one();
+            self.ring(tag);
             return;
         };
-        let (watch, tag) = (self.clone(), tag.clone());
-        tokio::spawn(async move {
-            if let Ok(fd) = AsyncFd::register_with_interest(fd, Interest::READABLE) {
-                // Readable means that the process ended; an error means that the poll has to find out.
-                let _ = fd.readable().await;
-            }
-            watch.leave(&tag);
-            watch.rings.notify_one();
+        let (watch, key) = (self.clone(), tag.clone());
+        let waiting = thread::Builder::new().name("foggara-watch".to_owned()).stack_size(STACK).spawn(move || {
+            let mut fds = [PollFd::new(&fd, PollFlags::IN)];
+            // Readable means that the process ended. Interrupted: again; another error: the poll of the owner finds out.
+            while matches!(poll(&mut fds, None), Err(rustix::io::Errno::INTR)) {}
+            watch.ring(&key);
         });
+        if let Err(error) = waiting {
+            tracing::warn!(%tag, "no thread to watch the job, it is polled: {error}");
+            self.leave(tag);
+        }
+    }
+
+    fn ring(&self, tag: &Tag) {
+        self.leave(tag);
+        self.rings.notify_one();
     }
 
     /// Nothing is expected of it any more.

@@ -92,6 +92,13 @@ pub fn router(state: ApiState) -> Router {
     transport::wrap(route::router_of(routes), collections, state)
 }
 
+/// The service of a server that works and does not answer for the data: health and the document only.
+pub fn worker_router(state: ApiState) -> Router {
+    let routes: Vec<Route> = ops_api::routes().into_iter().filter(|route| route.path != "/").collect();
+    let collections = route::collections(&routes);
+    transport::wrap(route::router_of(routes), collections, state)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

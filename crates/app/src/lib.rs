@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use foggara_db::Db;
+use foggara_db::{Db, Wakes};
 use foggara_domain::{ClusterId, Timestamp};
 use foggara_engines::Engines;
 use foggara_stores::{Roots, Stores};
@@ -69,6 +69,8 @@ struct Inner {
     parts: Parts,
     /// Counts the wakes; every owner's loop watches it.
     wake: watch::Sender<u64>,
+    /// Tells the other servers.
+    others: Wakes,
     /// The loops of this process, to ask one for a poll out of turn.
     loops: Mutex<BTreeMap<ClusterId, mpsc::Sender<oneshot::Sender<()>>>>,
 }
@@ -77,9 +79,10 @@ struct Inner {
 const POLL_PATIENCE: Duration = Duration::from_secs(3);
 
 impl App {
-    /// Puts it together; nothing runs until [`duties::start`].
+    /// Puts it together, inside a runtime; nothing runs until [`duties::start`].
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(Inner { parts, wake: watch::Sender::new(0), loops: Mutex::default() }))
+        let others = parts.db.wakes();
+        Self(Arc::new(Inner { parts, wake: watch::Sender::new(0), others, loops: Mutex::default() }))
     }
 
     /// The database.
@@ -113,8 +116,15 @@ impl App {
         Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 
-    /// Tells the duties of this process that a wish was committed. They poll too, since a wake may be lost.
+    /// Tells the duties, of this process and of other servers, that a wish was committed. They poll too, since a wake may be
+    /// lost.
     pub fn wake(&self) {
+        self.wake_from_elsewhere();
+        self.0.others.send();
+    }
+
+    /// Another server committed a wish: only the duties of this process are told.
+    pub fn wake_from_elsewhere(&self) {
         self.0.wake.send_modify(|count| *count += 1);
     }
 

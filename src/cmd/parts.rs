@@ -1,0 +1,133 @@
+//! Puts the parts of a server together from its configuration.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, anyhow, bail};
+use foggara_app::{App, Parts};
+use foggara_db::{Db, SealKeys, Version};
+use foggara_domain::{Secret, Timestamp};
+use foggara_engines::{
+    Engines,
+    local::{Local, LocalSettings},
+    sim::{Sim, SimSettings},
+};
+use foggara_stores::{HttpStore, InternalStore, LocalRoots, LocalStore, Stores};
+
+use crate::config::Config;
+
+/// Connections to the database.
+const CONNECTIONS: u32 = 16;
+
+/// The present time.
+pub fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// Opens the database of a configuration.
+pub async fn open_db(config: &Config, data_dir: &Path) -> Result<Db> {
+    let url = match &config.server.database_url {
+        Some(url) => url.clone(),
+        None => {
+            refuse_network_filesystem(data_dir)?;
+            format!("sqlite:{}", data_dir.join("foggara.db").display())
+        }
+    };
+    let seal_keys = SealKeys::load_or_create(&data_dir.join("seal-keys.json"))?;
+    Ok(Db::open(foggara_db::Settings { url: Secret::new(url), connections: CONNECTIONS, seal_keys }).await?)
+}
+
+/// The lock of the data directory is the lease of a server with SQLite, and locks on network filesystems cannot be trusted.
+fn refuse_network_filesystem(data_dir: &Path) -> Result<()> {
+    /// Magic numbers of NFS, SMB, SMB2 and CIFS.
+    const NETWORK: [i64; 4] = [0x6969, 0x517b, 0xfe53_4d42, 0xff53_4d42];
+    let Ok(found) = rustix::fs::statfs(data_dir) else { return Ok(()) };
+    if NETWORK.contains(&i64::from(found.f_type)) {
+        bail!(
+            "the data directory {} is on a network filesystem, where SQLite's locks cannot be trusted: put it on a local \
+             disk, or use PostgreSQL ([server] database_url)",
+            data_dir.display()
+        );
+    }
+    Ok(())
+}
+
+/// Brings the database up to date, or refuses one that is newer than the program.
+pub async fn migrate(db: &Db) -> Result<Vec<&'static str>> {
+    if let Version::Newer { database, program } = db.version().await? {
+        bail!(
+            "the database has version {database}, this program knows only {program}: start the newer foggara that made it"
+        );
+    }
+    Ok(db.migrate(now()).await?)
+}
+
+/// Settings of the local engine.
+pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(LocalSettings {
+        data_dir: data_dir.to_owned(),
+        program: std::env::current_exe().context("where is this program?")?,
+        max_running: config.local.max_running.unwrap_or(cores).max(1),
+        log_limit: config.local.log_limit,
+        spark_cores: config.local.spark_cores.unwrap_or(cores).max(1),
+        spark_home: config.local.spark_home.clone(),
+        java_home: config.local.java_home.clone(),
+        cgroup_root: config.local.cgroup_root.clone(),
+    })
+}
+
+fn engines(config: &Config, data_dir: &Path) -> Result<Engines> {
+    let local = Local::new(local_settings(config, data_dir)?).context("the local engine")?;
+    let mut engines = Engines::new().with(Arc::new(local));
+    if config.sim.enabled {
+        let settings = SimSettings {
+            dir: data_dir.join("sim"),
+            control_file: config.sim.control_file.clone(),
+            run: Duration::from_millis(config.sim.run_ms),
+        };
+        engines = engines.with(Arc::new(Sim::new(settings).context("the simulated engine")?));
+    }
+    Ok(engines)
+}
+
+/// Folders of this host that jobs may use; the default one is made.
+pub fn roots(config: &Config, data_dir: &Path) -> Result<LocalRoots> {
+    let roots = match &config.stores.file.roots {
+        Some(roots) => roots.clone(),
+        None => {
+            let files = data_dir.join("files");
+            std::fs::create_dir_all(&files).with_context(|| format!("make {}", files.display()))?;
+            vec![files]
+        }
+    };
+    if let Some(root) = roots.iter().find(|root| !root.is_absolute()) {
+        bail!("[stores.file] roots: {} is not an absolute path", root.display());
+    }
+    Ok(LocalRoots::new(roots))
+}
+
+/// The application on a database that is up to date.
+pub async fn app(config: &Config, data_dir: &Path, host: String, db: Db) -> Result<App> {
+    let roots = roots(config, data_dir)?;
+    let stores = Stores::new()
+        .with(Arc::new(LocalStore::new(roots.clone())))
+        .with(Arc::new(InternalStore::new(db.clone())))
+        .with(Arc::new(HttpStore::new().map_err(|error| anyhow!("{error}"))?));
+    let seconds = Duration::from_secs;
+    let settings = foggara_app::Settings {
+        data_dir: data_dir.to_owned(),
+        installation: foggara_db::meta::installation(&db).await?,
+        host,
+        kill_grace: seconds(config.jobs.kill_grace),
+        tombstone_keep: seconds(config.jobs.tombstone_days.saturating_mul(24 * 3600)),
+        sahara_strict: config.jobs.sahara_strict,
+        max_waiting: config.jobs.max_waiting,
+        internal_binary: config.limits.internal_binary,
+        staged_binary: config.limits.staged_binary,
+        fetch_timeout: seconds(config.limits.fetch_seconds),
+        host_lost_after: seconds(config.jobs.host_lost_after),
+    };
+    let engines = engines(config, data_dir)?;
+    Ok(App::new(Parts { db, stores, roots: Arc::new(roots), engines, settings }))
+}

@@ -1,0 +1,353 @@
+//! The whole configuration. Each setting is written once, with its documentation and its default; the reference that
+//! `foggara config` prints is made of the same text.
+//!
+//! Later wins: defaults, the file (`--config`, else FOGGARA_CONFIG, else DIR/foggara.toml if it is there), variables
+//! `FOGGARA__SECTION__KEY`, flags.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// A setting in the reference.
+struct Entry {
+    section: &'static str,
+    key: &'static str,
+    doc: &'static [&'static str],
+    /// Its default as TOML; nothing when it is unset by default.
+    default: Option<Value>,
+}
+
+macro_rules! sections {
+    ($($(#[doc = $sdoc:literal])* $name:ident $section:literal { $($(#[doc = $doc:literal])* $key:ident: $type:ty = $default:expr,)* })*) => {
+        $(
+            $(#[doc = $sdoc])*
+            #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+            #[serde(default, deny_unknown_fields)]
+            pub struct $name { $($(#[doc = $doc])* pub $key: $type,)* }
+
+            impl Default for $name {
+                fn default() -> Self { Self { $($key: $default,)* } }
+            }
+        )*
+
+        fn reference() -> Vec<(&'static str, &'static [&'static str], Vec<Entry>)> {
+            vec![$(
+                ($section, &[$($sdoc),*] as &[&str], vec![$(
+                    Entry {
+                        section: $section,
+                        key: stringify!($key),
+                        doc: &[$($doc),*],
+                        default: { let default: $type = $default; Value::try_from(default).ok() },
+                    },
+                )*]),
+            )*]
+        }
+    };
+}
+
+sections! {
+    /// The server: where it listens and where it keeps its things.
+    Server "server" {
+        /// Address and port; port 0 takes a free one.
+        listen: String = "127.0.0.1:8386".to_owned(),
+        /// Allow an address that other hosts reach although the connection is not encrypted: behind a proxy that speaks TLS.
+        insecure_http: bool = false,
+        /// Believe X-Forwarded-Proto: only behind a proxy that sets it.
+        trust_forwarded_proto: bool = false,
+        /// The data directory. Unset: $XDG_DATA_HOME/foggara or ~/.local/share/foggara.
+        data_dir: Option<PathBuf> = None,
+        /// Database: unset for SQLite in the data directory, or postgres://user:password@host:port/name.
+        database_url: Option<String> = None,
+        /// What this server does: all, api (answers only) or worker (works for clusters only).
+        role: Role = Role::All,
+        /// Origins that browsers may call from; ["*"] for all.
+        cors_origins: Vec<String> = Vec::new(),
+        /// Seconds that a token lasts.
+        token_lifetime: u64 = 3600,
+        /// The region in the service catalogue.
+        region: String = "RegionOne".to_owned(),
+    }
+    /// Jobs.
+    Jobs "jobs" {
+        /// Seconds that a gentle stop may take before the job is killed.
+        kill_grace: u64 = 10,
+        /// Days that the hidden record of a deleted execution is kept after its job is known to be gone.
+        tombstone_days: u64 = 30,
+        /// Seconds without a server at a host after which its executions end as "host lost".
+        host_lost_after: u64 = 3600,
+        /// Show deleted executions as TOBEKILLED until their job is gone, as Sahara did.
+        sahara_strict: bool = false,
+        /// Executions of one project that may wait; more are refused with 429.
+        max_waiting: u64 = 10_000,
+    }
+    /// The cluster `local`: processes of this host.
+    Local "local" {
+        /// Jobs that run at once. Unset: the number of cores.
+        max_running: Option<usize> = None,
+        /// Bytes kept of each output stream of a job, half of them from its head and half from its tail.
+        log_limit: u64 = 1_073_741_824,
+        /// Home of Spark. Unset: SPARK_HOME, PATH, or what `foggara engines install spark` installed.
+        spark_home: Option<PathBuf> = None,
+        /// Threads of a Spark job (N of local[N]). Unset: the number of cores.
+        spark_cores: Option<usize> = None,
+        /// Home of Java. Unset: JAVA_HOME, PATH, or what came with the installed Spark.
+        java_home: Option<PathBuf> = None,
+        /// Control group (v2) below which jobs get their own. Unset: the server's, where that can be written.
+        cgroup_root: Option<PathBuf> = None,
+    }
+    /// Local files that jobs may use.
+    StoresFile "stores.file" {
+        /// Folders; data sources and binaries outside of them are refused. Unset: [DIR/files].
+        roots: Option<Vec<PathBuf>> = None,
+    }
+    /// Limits; each that is overrun is answered with its name and value.
+    Limits "limits" {
+        /// Bytes of a JSON body.
+        json_body: u64 = 1_048_576,
+        /// Bytes of an uploaded job binary (Sahara's was 5242880).
+        internal_binary: u64 = 67_108_864,
+        /// Bytes of a job binary that is fetched for a job.
+        staged_binary: u64 = 4_294_967_296,
+        /// Seconds that the fetch of one job binary may take.
+        fetch_seconds: u64 = 3600,
+        /// Seconds that a request may take; streams are exempt.
+        request_seconds: u64 = 30,
+    }
+    /// A simulated engine, for tests of clients: it runs nothing.
+    Sim "sim" {
+        /// Make the public clusters `sim` and `sim-idle`.
+        enabled: bool = false,
+        /// JSON file that says what jobs do: run, status, cancel, suspend, run_error.
+        control_file: Option<PathBuf> = None,
+        /// Milliseconds that a job runs without a control file.
+        run_ms: u64 = 0,
+    }
+}
+
+/// What a server does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Answers and works.
+    #[default]
+    All,
+    /// Answers only.
+    Api,
+    /// Works only.
+    Worker,
+}
+
+/// Settings of stores.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Stores {
+    /// `[stores.file]`
+    pub file: StoresFile,
+}
+
+/// All settings.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[jobs]`
+    pub jobs: Jobs,
+    /// `[local]`
+    pub local: Local,
+    /// `[stores]`
+    pub stores: Stores,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[sim]`
+    pub sim: Sim,
+}
+
+/// Prefix of variables.
+const PREFIX: &str = "FOGGARA__";
+
+/// The reference: every setting with its default, as a file that can be used as it is.
+pub fn print_reference() -> String {
+    let mut text = String::from(
+        "# foggara's settings with their defaults. A setting that is commented out is unset by default.\n",
+    );
+    for (section, doc, entries) in reference() {
+        text.push('\n');
+        for line in doc {
+            let _ = writeln!(text, "#{line}");
+        }
+        let _ = writeln!(text, "[{section}]");
+        for entry in entries {
+            for line in entry.doc {
+                let _ = writeln!(text, "#{line}");
+            }
+            match entry.default {
+                Some(value) => {
+                    let _ = writeln!(text, "{} = {value}", entry.key);
+                }
+                None => {
+                    let _ = writeln!(text, "# {} =", entry.key);
+                }
+            }
+        }
+    }
+    text
+}
+
+/// Where settings come from beside the defaults and the flags.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// The file, and its text.
+    pub file: Option<(PathBuf, String)>,
+    /// The environment.
+    pub variables: BTreeMap<String, String>,
+}
+
+impl Sources {
+    /// The file of `--config`, else of FOGGARA_CONFIG, else DIR/foggara.toml if it is there; and the variables.
+    pub fn find(config: Option<&Path>, data_dir: Option<&Path>) -> Result<Self, String> {
+        let variables: BTreeMap<String, String> = std::env::vars().filter(|(key, _)| key.starts_with(PREFIX)).collect();
+        let named = config.map(Path::to_owned).or_else(|| std::env::var_os("FOGGARA_CONFIG").map(PathBuf::from));
+        let file = match named {
+            Some(path) => {
+                let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+                Some((path, text))
+            }
+            None => {
+                let dir = data_dir
+                    .map(Path::to_owned)
+                    .or_else(|| variables.get("FOGGARA__SERVER__DATA_DIR").map(PathBuf::from))
+                    .unwrap_or_else(default_data_dir);
+                let path = dir.join("foggara.toml");
+                std::fs::read_to_string(&path).ok().map(|text| (path, text))
+            }
+        };
+        Ok(Self { file, variables })
+    }
+
+    /// All settings. The error names the file or variable, the key, the reason, and the nearest known key.
+    pub fn load(&self) -> Result<Config, String> {
+        let mut table = Table::new();
+        if let Some((path, text)) = &self.file {
+            table = text.parse::<Table>().map_err(|error| format!("{}: {error}", path.display()))?;
+            let mut keys = Vec::new();
+            walk(&table, &mut Vec::new(), &mut keys);
+            for key in keys {
+                known(&key).map_err(|reason| format!("{}: {key}: {reason}", path.display()))?;
+            }
+        }
+        for (name, text) in &self.variables {
+            let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
+            known(&key).map_err(|reason| format!("{name}: {reason}"))?;
+            insert(&mut table, &key, variable_value(text));
+        }
+        serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+            let key = error.path().to_string();
+            let variable = format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"));
+            let source = match &self.file {
+                _ if self.variables.contains_key(&variable) => variable,
+                Some((path, _)) => path.display().to_string(),
+                None => "settings".to_owned(),
+            };
+            let reason = error.into_inner().to_string();
+            format!("{source}: {key}: {}", reason.trim())
+        })
+    }
+}
+
+/// `$XDG_DATA_HOME/foggara` or `~/.local/share/foggara`.
+pub fn default_data_dir() -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/".into())).join(".local/share");
+    std::env::var_os("XDG_DATA_HOME").filter(|path| !path.is_empty()).map_or_else(home, PathBuf::from).join("foggara")
+}
+
+/// A variable's text as a TOML value where it is one, else as text.
+fn variable_value(text: &str) -> Value {
+    let parsed = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    parsed.unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+fn insert(table: &mut Table, key: &str, value: Value) {
+    let mut parts: Vec<&str> = key.split('.').collect();
+    let Some(last) = parts.pop() else { return };
+    let mut at = table;
+    for part in parts {
+        let next = at.entry(part.to_owned()).or_insert_with(|| Value::Table(Table::new()));
+        if !next.is_table() {
+            *next = Value::Table(Table::new());
+        }
+        let Value::Table(next) = next else { return };
+        at = next;
+    }
+    at.insert(last.to_owned(), value);
+}
+
+/// The dotted names of all values.
+fn walk(table: &Table, path: &mut Vec<String>, keys: &mut Vec<String>) {
+    for (key, value) in table {
+        path.push(key.clone());
+        match value {
+            Value::Table(inner) => walk(inner, path, keys),
+            _ => keys.push(path.join(".")),
+        }
+        path.pop();
+    }
+}
+
+/// Whether a dotted name is a setting; else the reason with the nearest one.
+fn known(key: &str) -> Result<(), String> {
+    let all: Vec<String> = reference()
+        .into_iter()
+        .flat_map(|(_, _, entries)| entries)
+        .map(|entry| format!("{}.{}", entry.section, entry.key))
+        .collect();
+    if all.iter().any(|known| known == key) {
+        return Ok(());
+    }
+    let nearest = all.iter().min_by_key(|known| strsim::levenshtein(known, key)).map_or("", String::as_str);
+    Err(format!("unknown setting; the nearest known one is {nearest} (`foggara config` prints all)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+        let variables = variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Sources { file: Some((PathBuf::from("f.toml"), file.to_owned())), variables }.load()
+    }
+
+    #[test]
+    fn the_reference_is_a_file_of_the_defaults() {
+        assert_eq!(load(&print_reference(), &[]), Ok(Config::default()));
+    }
+
+    #[test]
+    fn a_variable_wins_over_the_file() {
+        let config = load("[jobs]\nkill_grace = 3\nmax_waiting = 4\n", &[("FOGGARA__JOBS__KILL_GRACE", "7")]);
+        let config = config.expect("settings");
+        assert_eq!((config.jobs.kill_grace, config.jobs.max_waiting), (7, 4));
+        let roots = load("", &[("FOGGARA__STORES__FILE__ROOTS", "[\"/a\"]")]).expect("settings").stores.file.roots;
+        assert_eq!(roots, Some(vec![PathBuf::from("/a")]));
+        let listen = load("", &[("FOGGARA__SERVER__LISTEN", "127.0.0.1:0")]).expect("settings").server.listen;
+        assert_eq!(listen, "127.0.0.1:0");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let unknown = load("[jobs]\nkill_graze = 3\n", &[]).expect_err("refused");
+        assert!(unknown.contains("f.toml: jobs.kill_graze") && unknown.contains("jobs.kill_grace"), "{unknown}");
+        let kind = load("[jobs]\nkill_grace = \"soon\"\n", &[]).expect_err("refused");
+        assert!(kind.contains("f.toml: jobs.kill_grace"), "{kind}");
+        let variable = load("", &[("FOGGARA__SERVER__ROLE", "boss")]).expect_err("refused");
+        assert!(variable.contains("FOGGARA__SERVER__ROLE") && variable.contains("boss"), "{variable}");
+        let name = load("", &[("FOGGARA__SERVER__LISTN", "x")]).expect_err("refused");
+        assert!(name.contains("FOGGARA__SERVER__LISTN") && name.contains("server.listen"), "{name}");
+        assert!(load("[jobs\n", &[]).expect_err("refused").contains("f.toml"));
+    }
+}

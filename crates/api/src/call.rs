@@ -40,6 +40,8 @@ pub struct Call {
     pub state: ApiState,
     /// Who asks.
     pub caller: Caller,
+    /// The path without project and suffix.
+    pub path: String,
     /// HTTP method; HEAD arrives at the handlers of GET.
     pub method: Method,
     /// The query's parameters.
@@ -176,6 +178,7 @@ async fn open(
         app: state.app.clone(),
         state: state.clone(),
         caller: entry.caller,
+        path: parts.uri.path().to_owned(),
         method: parts.method,
         query,
         headers: parts.headers,

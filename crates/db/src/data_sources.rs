@@ -67,8 +67,8 @@ pub async fn insert(conn: &mut Conn, source: &DataSource) -> Result<()> {
         .bind(source.kind.as_str())
         .bind(source.url.as_str())
         .bind(sealed)
-        .bind(source.is_public)
-        .bind(source.is_protected)
+        .bind(source.is_public.stored())
+        .bind(source.is_protected.stored())
         .bind(source.created_at)
         .bind(source.updated_at);
     conn.run(query).await.map_err(taken)?;
@@ -86,8 +86,8 @@ pub async fn update(conn: &mut Conn, source: &DataSource) -> Result<()> {
     .bind(source.kind.as_str())
     .bind(source.url.as_str())
     .bind(sealed)
-    .bind(source.is_public)
-    .bind(source.is_protected)
+    .bind(source.is_public.stored())
+    .bind(source.is_protected.stored())
     .bind(source.updated_at);
     conn.run(query).await.map_err(taken)?;
     Ok(())
@@ -138,8 +138,8 @@ fn read(conn: &Conn, row: &Row) -> Result<DataSource> {
         kind: row.text("kind")?,
         url: row.text("url")?,
         credentials: open_object(conn, &place(&id), row.bytes_or_null("credentials")?)?,
-        is_public: row.flag("is_public")?,
-        is_protected: row.flag("is_protected")?,
+        is_public: row.flag_or_null("is_public")?.into(),
+        is_protected: row.flag_or_null("is_protected")?.into(),
         created_at: row.time("created_at")?,
         updated_at: row.time_or_null("updated_at")?,
         id,

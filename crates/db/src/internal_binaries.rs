@@ -55,8 +55,8 @@ pub async fn begin(conn: &mut Conn, binary: &InternalBinary) -> Result<()> {
         .bind(binary.name.as_str())
         .bind(size)
         .bind(binary.sha256.as_str())
-        .bind(binary.is_public)
-        .bind(binary.is_protected)
+        .bind(binary.is_public.stored())
+        .bind(binary.is_protected.stored())
         .bind(binary.created_at)
         .bind(binary.updated_at);
     conn.run(query).await?;
@@ -105,8 +105,8 @@ pub async fn update(conn: &mut Conn, binary: &InternalBinary) -> Result<()> {
     let query = query
         .bind(&binary.id)
         .bind(binary.name.as_str())
-        .bind(binary.is_public)
-        .bind(binary.is_protected)
+        .bind(binary.is_public.stored())
+        .bind(binary.is_protected.stored())
         .bind(binary.updated_at);
     conn.run(query).await.map_err(taken)?;
     Ok(())
@@ -141,8 +141,8 @@ fn read(row: &Row) -> Result<InternalBinary> {
         name: row.text("name")?,
         size: u64::try_from(row.int("size")?).unwrap_or(0),
         sha256: row.text("sha256")?,
-        is_public: row.flag("is_public")?,
-        is_protected: row.flag("is_protected")?,
+        is_public: row.flag_or_null("is_public")?.into(),
+        is_protected: row.flag_or_null("is_protected")?.into(),
         created_at: row.time("created_at")?,
         updated_at: row.time_or_null("updated_at")?,
     })

@@ -59,8 +59,8 @@ pub async fn insert(conn: &mut Conn, binary: &JobBinary) -> Result<()> {
         .bind(binary.description.as_deref())
         .bind(binary.url.as_str())
         .bind(sealed)
-        .bind(binary.is_public)
-        .bind(binary.is_protected)
+        .bind(binary.is_public.stored())
+        .bind(binary.is_protected.stored())
         .bind(binary.created_at)
         .bind(binary.updated_at);
     conn.run(query).await.map_err(taken)?;
@@ -77,8 +77,8 @@ pub async fn update(conn: &mut Conn, binary: &JobBinary) -> Result<()> {
     .bind(binary.description.as_deref())
     .bind(binary.url.as_str())
     .bind(sealed)
-    .bind(binary.is_public)
-    .bind(binary.is_protected)
+    .bind(binary.is_public.stored())
+    .bind(binary.is_protected.stored())
     .bind(binary.updated_at);
     conn.run(query).await.map_err(taken)?;
     Ok(())
@@ -118,8 +118,8 @@ pub(crate) fn read(conn: &Conn, row: &Row) -> Result<JobBinary> {
         description: row.text_or_null("description")?,
         url: row.text("url")?,
         extra: open_object(conn, &place(&id), row.bytes_or_null("extra")?)?,
-        is_public: row.flag("is_public")?,
-        is_protected: row.flag("is_protected")?,
+        is_public: row.flag_or_null("is_public")?.into(),
+        is_protected: row.flag_or_null("is_protected")?.into(),
         created_at: row.time("created_at")?,
         updated_at: row.time_or_null("updated_at")?,
         id,

@@ -61,8 +61,8 @@ pub async fn insert(conn: &mut Conn, job: &JobTemplate) -> Result<()> {
         .bind(job.name.as_str())
         .bind(job.description.as_deref())
         .bind(job.job_type.as_str())
-        .bind(job.is_public)
-        .bind(job.is_protected)
+        .bind(job.is_public.stored())
+        .bind(job.is_protected.stored())
         .bind(job.created_at)
         .bind(job.updated_at);
     conn.run(query).await.map_err(taken)?;
@@ -116,8 +116,8 @@ pub async fn update(conn: &mut Conn, job: &JobTemplate) -> Result<()> {
     .bind(&job.id)
     .bind(job.name.as_str())
     .bind(job.description.as_deref())
-    .bind(job.is_public)
-    .bind(job.is_protected)
+    .bind(job.is_public.stored())
+    .bind(job.is_protected.stored())
     .bind(job.updated_at);
     conn.run(query).await.map_err(taken)?;
     Ok(())
@@ -126,7 +126,7 @@ pub async fn update(conn: &mut Conn, job: &JobTemplate) -> Result<()> {
 /// A job template that a project may see: its own or a public one.
 pub async fn get(conn: &mut Conn, project: &ProjectId, id: &JobId) -> Result<Option<JobTemplate>> {
     let job = find(conn, id).await?;
-    Ok(job.filter(|job| job.project == *project || job.is_public))
+    Ok(job.filter(|job| job.project == *project || job.is_public.is_on()))
 }
 
 /// A job template, whosever it is: for duties.
@@ -175,8 +175,8 @@ async fn read(conn: &mut Conn, row: &Row) -> Result<JobTemplate> {
         mains: binaries(conn, &id, MAIN).await?,
         libs: binaries(conn, &id, LIB).await?,
         interface: interface(conn, &id).await?,
-        is_public: row.flag("is_public")?,
-        is_protected: row.flag("is_protected")?,
+        is_public: row.flag_or_null("is_public")?.into(),
+        is_protected: row.flag_or_null("is_protected")?.into(),
         created_at: row.time("created_at")?,
         updated_at: row.time_or_null("updated_at")?,
         id,

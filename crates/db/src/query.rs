@@ -151,6 +151,11 @@ impl Row {
         Ok(self.int(name)? != 0)
     }
 
+    /// A BIGINT column that holds 0, 1 or null.
+    pub fn flag_or_null(&self, name: &str) -> Result<Option<bool>, Error> {
+        Ok(self.int_or_null(name)?.map(|flag| flag != 0))
+    }
+
     /// A BIGINT column that holds a time.
     pub fn time(&self, name: &str) -> Result<Timestamp, Error> {
         Ok(Timestamp::from_micros(self.int(name)?))

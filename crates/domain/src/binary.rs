@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{BinaryId, Code, Error, InternalBinaryId, ProjectId, Result, Timestamp, data_source::UrlParts};
+use crate::{BinaryId, Code, Error, InternalBinaryId, ProjectId, Result, Timestamp, data_source::UrlParts, flag::Flag};
 
 /// A name for the url of a script, jar or library.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,9 +20,9 @@ pub struct JobBinary {
     /// Credentials, sealed in the database and never shown.
     pub extra: Option<Map<String, Value>>,
     /// Others may read and use it.
-    pub is_public: bool,
+    pub is_public: Flag,
     /// It may not be deleted or changed.
-    pub is_protected: bool,
+    pub is_protected: Flag,
     /// When it was made.
     pub created_at: Timestamp,
     /// Last change.
@@ -43,9 +43,9 @@ pub struct InternalBinary {
     /// Lower-case hexadecimal SHA-256 of the bytes.
     pub sha256: String,
     /// Others may read and use it.
-    pub is_public: bool,
+    pub is_public: Flag,
     /// It may not be deleted or changed.
-    pub is_protected: bool,
+    pub is_protected: Flag,
     /// When it was made.
     pub created_at: Timestamp,
     /// Last change.

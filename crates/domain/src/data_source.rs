@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Code, DataSourceId, Error, ProjectId, Result, Timestamp, placeholder};
+use crate::{Code, DataSourceId, Error, ProjectId, Result, Timestamp, flag::Flag, placeholder};
 
 /// A named place that jobs read from or write to.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,9 +22,9 @@ pub struct DataSource {
     /// Credentials, sealed in the database and never shown.
     pub credentials: Option<Map<String, Value>>,
     /// Others may read and use it.
-    pub is_public: bool,
+    pub is_public: Flag,
     /// It may not be deleted or changed.
-    pub is_protected: bool,
+    pub is_protected: Flag,
     /// When it was made.
     pub created_at: Timestamp,
     /// Last change.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{JobId, ProjectId, Timestamp, binary::JobBinary};
+use crate::{JobId, ProjectId, Timestamp, binary::JobBinary, flag::Flag};
 
 /// What to run: a job type with its binaries and its interface.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,9 +24,9 @@ pub struct JobTemplate {
     /// Arguments that the template names, in order.
     pub interface: Vec<InterfaceArgument>,
     /// Others may read and use it.
-    pub is_public: bool,
+    pub is_public: Flag,
     /// It may not be deleted or changed.
-    pub is_protected: bool,
+    pub is_protected: Flag,
     /// When it was made.
     pub created_at: Timestamp,
     /// Last change.

@@ -10,6 +10,7 @@ pub mod data_source;
 pub mod drive;
 pub mod error;
 pub mod execution;
+pub mod flag;
 pub mod ids;
 pub mod interface;
 pub mod job_template;

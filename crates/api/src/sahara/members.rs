@@ -1,5 +1,6 @@
 //! Members of a body that passed its schema.
 
+use foggara_domain::flag::Flag;
 use serde_json::{Map, Value};
 
 /// Takes a text out; nothing when it is absent or null.
@@ -20,8 +21,12 @@ pub fn nullable_text(body: &mut Map<String, Value>, key: &str) -> Option<Option<
     body.contains_key(key).then(|| text(body, key))
 }
 
-/// Takes a flag out. Null counts as false, so that answers never show null (spec/README.md conflict 9); nothing when it is
-/// absent.
+/// Takes a flag out that keeps a null; nothing when it is absent.
+pub fn kept_flag(body: &mut Map<String, Value>, key: &str) -> Option<Flag> {
+    body.remove(key).map(|value| value.as_bool().into())
+}
+
+/// Takes a flag out. Null counts as false; nothing when it is absent.
 pub fn flag(body: &mut Map<String, Value>, key: &str) -> Option<bool> {
     body.remove(key).map(|value| value == Value::Bool(true))
 }

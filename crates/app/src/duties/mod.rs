@@ -2,6 +2,7 @@
 //! for the usual case and for repair after a crash.
 
 mod cluster;
+mod housekeeping;
 mod live;
 mod ownership;
 mod steps;
@@ -37,6 +38,7 @@ pub struct Duties {
 pub fn start(app: &App) -> Duties {
     let stop = CancellationToken::new();
     let ready = Arc::new(AtomicBool::new(false));
+    tokio::spawn(housekeeping::run(app.clone(), stop.clone()));
     let keeper = tokio::spawn(ownership::Keeper::new(app.clone()).run(stop.clone(), Arc::clone(&ready)));
     Duties { stop, keeper, ready }
 }

@@ -4,6 +4,7 @@ use foggara_db::{data_sources, executions};
 use foggara_domain::{
     Caller, Code, DataSourceId, Error, Result,
     data_source::{DataSource, check},
+    flag::Flag,
     page::{ListQuery, Page},
 };
 use serde_json::{Map, Value};
@@ -27,9 +28,9 @@ pub struct NewDataSource {
     /// Never shown again.
     pub credentials: Option<Map<String, Value>>,
     /// Others may read and use it.
-    pub is_public: bool,
+    pub is_public: Flag,
     /// It may not be deleted or changed.
-    pub is_protected: bool,
+    pub is_protected: Flag,
 }
 
 /// Changes of a data source: what is nothing stays.
@@ -46,9 +47,9 @@ pub struct DataSourceChange {
     /// New credentials, all of them.
     pub credentials: Option<Map<String, Value>>,
     /// New flag.
-    pub is_public: Option<bool>,
+    pub is_public: Option<Flag>,
     /// New flag.
-    pub is_protected: Option<bool>,
+    pub is_protected: Option<Flag>,
 }
 
 /// Makes a data source. A visible one has the name: `NAME_ALREADY_EXISTS`.
@@ -118,8 +119,8 @@ pub async fn update(app: &App, caller: &Caller, id: &DataSourceId, change: DataS
                 let rename = change.name.as_ref().is_some_and(|name| *name != before.name);
                 apply(&mut source, change.clone());
                 let protection = Protection {
-                    is_protected: before.is_protected,
-                    lifted: change.is_protected == Some(false),
+                    is_protected: before.is_protected.is_on(),
+                    lifted: change.is_protected.is_some_and(|flag| !flag.is_on()),
                     only_public: change.is_public.is_some() && same_but_public(&before, &source),
                 };
                 may_update(CLASS, &before.project, &caller, protection, id.as_str())?;
@@ -131,6 +132,9 @@ pub async fn update(app: &App, caller: &Caller, id: &DataSourceId, change: DataS
                     return Err(Error::refused(Code::UpdateFailed, format!("Object '{what}' could not be updated")));
                 }
                 check(&source.kind, &source.url, source.credentials.as_ref())?;
+                if source == before {
+                    return Ok(source);
+                }
                 source.updated_at = Some(now);
                 data_sources::update(conn, &source).await.map_err(|error| name_taken(error, &source.name))?;
                 Ok(source)
@@ -161,7 +165,7 @@ pub async fn delete(app: &App, caller: &Caller, id: &DataSourceId) -> Result<()>
             let (caller, id) = (caller.clone(), id.clone());
             Box::pin(async move {
                 let source = data_sources::get(conn, &caller.project, &id).await?.ok_or_else(|| Error::no_such_id(&id))?;
-                may_delete(CLASS, &source.project, &caller, source.is_protected, id.as_str())?;
+                may_delete(CLASS, &source.project, &caller, source.is_protected.is_on(), id.as_str())?;
                 data_sources::delete(conn, &id).await
             })
         })

@@ -7,6 +7,7 @@ use foggara_db::internal_binaries::{self, PIECE};
 use foggara_domain::{
     Caller, Code, Error, InternalBinaryId, Result,
     binary::{InternalBinary, check_internal_name},
+    flag::Flag,
     page::{ListQuery, Page},
 };
 use foggara_stores::{Access, Content};
@@ -24,9 +25,9 @@ pub struct InternalBinaryChange {
     /// New name.
     pub name: Option<String>,
     /// New flag.
-    pub is_public: Option<bool>,
+    pub is_public: Option<Flag>,
     /// New flag.
-    pub is_protected: Option<bool>,
+    pub is_protected: Option<Flag>,
 }
 
 /// The refusal of too many bytes, in the original's words.
@@ -57,8 +58,8 @@ pub async fn upload(
         name: name.to_owned(),
         size: 0,
         sha256: String::new(),
-        is_public: false,
-        is_protected: false,
+        is_public: Flag::Off,
+        is_protected: Flag::Off,
         created_at: app.now(),
         updated_at: None,
     };
@@ -172,19 +173,22 @@ pub async fn update(
             Box::pin(async move {
                 let before =
                     internal_binaries::get(conn, &caller.project, &id).await?.ok_or_else(|| Error::no_such_id(&id))?;
-                let binary = InternalBinary {
+                let mut binary = InternalBinary {
                     name: change.name.unwrap_or_else(|| before.name.clone()),
                     is_public: change.is_public.unwrap_or(before.is_public),
                     is_protected: change.is_protected.unwrap_or(before.is_protected),
-                    updated_at: Some(now),
                     ..before.clone()
                 };
                 let protection = Protection {
-                    is_protected: before.is_protected,
-                    lifted: change.is_protected == Some(false),
+                    is_protected: before.is_protected.is_on(),
+                    lifted: change.is_protected.is_some_and(|flag| !flag.is_on()),
                     only_public: change.is_public.is_some() && binary.name == before.name,
                 };
                 may_update(CLASS, &before.project, &caller, protection, id.as_str())?;
+                if binary == before {
+                    return Ok(binary);
+                }
+                binary.updated_at = Some(now);
                 internal_binaries::update(conn, &binary).await?;
                 Ok(binary)
             })
@@ -201,7 +205,7 @@ pub async fn delete(app: &App, caller: &Caller, id: &InternalBinaryId) -> Result
             Box::pin(async move {
                 let binary =
                     internal_binaries::get(conn, &caller.project, &id).await?.ok_or_else(|| Error::no_such_id(&id))?;
-                may_delete(CLASS, &binary.project, &caller, binary.is_protected, id.as_str())?;
+                may_delete(CLASS, &binary.project, &caller, binary.is_protected.is_on(), id.as_str())?;
                 internal_binaries::delete(conn, &id).await
             })
         })

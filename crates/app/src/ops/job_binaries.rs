@@ -4,6 +4,7 @@ use foggara_db::{executions, internal_binaries, job_binaries};
 use foggara_domain::{
     BinaryId, Caller, Code, Error, Result,
     binary::{JobBinary, check_extra, check_url, internal_id},
+    flag::Flag,
     page::{ListQuery, Page},
 };
 use foggara_stores::{Access, Content, StoreError};
@@ -26,9 +27,9 @@ pub struct NewJobBinary {
     /// Credentials, never shown again.
     pub extra: Option<Map<String, Value>>,
     /// Others may read and use it.
-    pub is_public: bool,
+    pub is_public: Flag,
     /// It may not be deleted or changed.
-    pub is_protected: bool,
+    pub is_protected: Flag,
 }
 
 /// Changes of a job binary: what is nothing stays.
@@ -43,9 +44,9 @@ pub struct JobBinaryChange {
     /// New credentials, all of them.
     pub extra: Option<Map<String, Value>>,
     /// New flag.
-    pub is_public: Option<bool>,
+    pub is_public: Option<Flag>,
     /// New flag.
-    pub is_protected: Option<bool>,
+    pub is_protected: Option<Flag>,
 }
 
 /// Makes a job binary.
@@ -110,8 +111,8 @@ pub async fn update(app: &App, caller: &Caller, id: &BinaryId, change: JobBinary
                 let mut binary = before.clone();
                 apply(&mut binary, change.clone());
                 let protection = Protection {
-                    is_protected: before.is_protected,
-                    lifted: change.is_protected == Some(false),
+                    is_protected: before.is_protected.is_on(),
+                    lifted: change.is_protected.is_some_and(|flag| !flag.is_on()),
                     only_public: change.is_public.is_some()
                         && JobBinary { is_public: before.is_public, ..binary.clone() } == before,
                 };
@@ -127,6 +128,9 @@ pub async fn update(app: &App, caller: &Caller, id: &BinaryId, change: JobBinary
                 if executions::pending_using_binary(conn, &id).await? {
                     let text = format!("JobBinary Id '{id}' is used in a PENDING job and can not be updated.");
                     return Err(Error::refused(Code::UpdateFailed, text));
+                }
+                if binary == before {
+                    return Ok(binary);
                 }
                 binary.updated_at = Some(now);
                 job_binaries::update(conn, &binary).await?;
@@ -153,7 +157,7 @@ pub async fn delete(app: &App, caller: &Caller, id: &BinaryId) -> Result<()> {
             let (caller, id) = (caller.clone(), id.clone());
             Box::pin(async move {
                 let binary = job_binaries::get(conn, &caller.project, &id).await?.ok_or_else(|| Error::no_such_id(&id))?;
-                may_delete(CLASS, &binary.project, &caller, binary.is_protected, id.as_str())?;
+                may_delete(CLASS, &binary.project, &caller, binary.is_protected.is_on(), id.as_str())?;
                 job_binaries::delete(conn, &id).await
             })
         })

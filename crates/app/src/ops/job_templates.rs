@@ -4,6 +4,7 @@ use foggara_db::{Conn, data_sources, job_binaries, job_templates};
 use foggara_domain::{
     BinaryId, Caller, Code, DataSourceId, Error, JobId, ProjectId, Result,
     binary::JobBinary,
+    flag::Flag,
     job_template::{InterfaceArgument, JobTemplate},
     job_type::{self, JobType},
     page::{ListQuery, Page},
@@ -31,9 +32,9 @@ pub struct NewJobTemplate {
     /// Named arguments, in order.
     pub interface: Vec<NewInterfaceArgument>,
     /// Others may read and use it.
-    pub is_public: bool,
+    pub is_public: Flag,
     /// It may not be deleted or changed.
-    pub is_protected: bool,
+    pub is_protected: Flag,
 }
 
 /// A named argument of a new template.
@@ -63,9 +64,9 @@ pub struct JobTemplateChange {
     /// New text; nothing inside removes it.
     pub description: Option<Option<String>>,
     /// New flag.
-    pub is_public: Option<bool>,
+    pub is_public: Option<Flag>,
     /// New flag.
-    pub is_protected: Option<bool>,
+    pub is_protected: Option<Flag>,
 }
 
 /// The job type of a wire name.
@@ -167,12 +168,15 @@ pub async fn update(app: &App, caller: &Caller, id: &JobId, change: JobTemplateC
                 job.is_public = change.is_public.unwrap_or(job.is_public);
                 job.is_protected = change.is_protected.unwrap_or(job.is_protected);
                 let protection = Protection {
-                    is_protected: before.is_protected,
-                    lifted: change.is_protected == Some(false),
+                    is_protected: before.is_protected.is_on(),
+                    lifted: change.is_protected.is_some_and(|flag| !flag.is_on()),
                     only_public: change.is_public.is_some()
                         && JobTemplate { is_public: before.is_public, ..job.clone() } == before,
                 };
                 may_update(CLASS, &before.project, &caller, protection, id.as_str())?;
+                if job == before {
+                    return Ok(job);
+                }
                 job.updated_at = Some(now);
                 job_templates::update(conn, &job).await?;
                 Ok(job)
@@ -189,7 +193,7 @@ pub async fn delete(app: &App, caller: &Caller, id: &JobId) -> Result<()> {
             let (caller, id) = (caller.clone(), id.clone());
             Box::pin(async move {
                 let job = job_templates::get(conn, &caller.project, &id).await?.ok_or_else(|| Error::no_such_id(&id))?;
-                may_delete(CLASS, &job.project, &caller, job.is_protected, id.as_str())?;
+                may_delete(CLASS, &job.project, &caller, job.is_protected.is_on(), id.as_str())?;
                 job_templates::delete(conn, &id).await
             })
         })

@@ -4,6 +4,7 @@ pub mod clusters;
 pub mod data_sources;
 pub mod executions;
 pub mod health;
+pub mod idempotency;
 pub mod internal_binaries;
 pub mod job_binaries;
 pub mod job_templates;

@@ -1,4 +1,5 @@
 -- Three kinds of columns, the same in both databases: TEXT (in the order of bytes), BIGINT (also flags 0 and 1, and times in microseconds), BYTEA.
+-- A flag is null where a client sent null; that counts as 0.
 
 CREATE TABLE meta (
     key TEXT COLLATE "C" PRIMARY KEY,
@@ -30,8 +31,8 @@ CREATE TABLE data_source (
     kind TEXT COLLATE "C" NOT NULL,
     url TEXT COLLATE "C" NOT NULL,
     credentials BYTEA,
-    is_public BIGINT NOT NULL,
-    is_protected BIGINT NOT NULL,
+    is_public BIGINT,
+    is_protected BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT,
     UNIQUE (project_id, name)
@@ -44,8 +45,8 @@ CREATE TABLE job_binary (
     description TEXT COLLATE "C",
     url TEXT COLLATE "C" NOT NULL,
     extra BYTEA,
-    is_public BIGINT NOT NULL,
-    is_protected BIGINT NOT NULL,
+    is_public BIGINT,
+    is_protected BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT,
     UNIQUE (project_id, name)
@@ -58,8 +59,8 @@ CREATE TABLE internal_binary (
     name TEXT COLLATE "C" NOT NULL,
     size BIGINT NOT NULL,
     sha256 TEXT COLLATE "C" NOT NULL,
-    is_public BIGINT NOT NULL,
-    is_protected BIGINT NOT NULL,
+    is_public BIGINT,
+    is_protected BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT,
     ready BIGINT NOT NULL
@@ -79,8 +80,8 @@ CREATE TABLE job_template (
     name TEXT COLLATE "C" NOT NULL,
     description TEXT COLLATE "C",
     job_type TEXT COLLATE "C" NOT NULL,
-    is_public BIGINT NOT NULL,
-    is_protected BIGINT NOT NULL,
+    is_public BIGINT,
+    is_protected BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT,
     UNIQUE (project_id, name)

@@ -1,4 +1,5 @@
 -- Three kinds of columns, the same in both databases: TEXT, BIGINT (also flags 0 and 1, and times in microseconds), BLOB.
+-- A flag is null where a client sent null; that counts as 0.
 
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
@@ -30,8 +31,8 @@ CREATE TABLE data_source (
     kind TEXT NOT NULL,
     url TEXT NOT NULL,
     credentials BLOB,
-    is_public BIGINT NOT NULL,
-    is_protected BIGINT NOT NULL,
+    is_public BIGINT,
+    is_protected BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT,
     UNIQUE (project_id, name)
@@ -44,8 +45,8 @@ CREATE TABLE job_binary (
     description TEXT,
     url TEXT NOT NULL,
     extra BLOB,
-    is_public BIGINT NOT NULL,
-    is_protected BIGINT NOT NULL,
+    is_public BIGINT,
+    is_protected BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT,
     UNIQUE (project_id, name)
@@ -58,8 +59,8 @@ CREATE TABLE internal_binary (
     name TEXT NOT NULL,
     size BIGINT NOT NULL,
     sha256 TEXT NOT NULL,
-    is_public BIGINT NOT NULL,
-    is_protected BIGINT NOT NULL,
+    is_public BIGINT,
+    is_protected BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT,
     ready BIGINT NOT NULL
@@ -79,8 +80,8 @@ CREATE TABLE job_template (
     name TEXT NOT NULL,
     description TEXT,
     job_type TEXT NOT NULL,
-    is_public BIGINT NOT NULL,
-    is_protected BIGINT NOT NULL,
+    is_public BIGINT,
+    is_protected BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT,
     UNIQUE (project_id, name)

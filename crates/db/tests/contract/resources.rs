@@ -6,6 +6,7 @@ use foggara_domain::{
     binary::{InternalBinary, JobBinary},
     cluster::Cluster,
     data_source::DataSource,
+    flag::Flag,
     job_template::{InterfaceArgument, JobTemplate},
 };
 use futures::future::BoxFuture;
@@ -41,8 +42,8 @@ fn source(name: &str) -> DataSource {
         kind: "swift".to_owned(),
         url: "swift://c/o".to_owned(),
         credentials: Some(Map::from_iter([("password".to_owned(), Value::from("p"))])),
-        is_public: false,
-        is_protected: true,
+        is_public: Flag::Off,
+        is_protected: Flag::On,
         created_at: NOW,
         updated_at: Some(NOW),
     }
@@ -56,8 +57,8 @@ fn binary(name: &str) -> JobBinary {
         description: None,
         url: "internal-db://x".to_owned(),
         extra: None,
-        is_public: true,
-        is_protected: false,
+        is_public: Flag::On,
+        is_protected: Flag::Off,
         created_at: NOW,
         updated_at: None,
     }
@@ -83,8 +84,8 @@ fn template(name: &str, mains: Vec<JobBinary>, libs: Vec<JobBinary>) -> JobTempl
             default: Some(Value::from("d")),
             created_at: NOW,
         }],
-        is_public: false,
-        is_protected: false,
+        is_public: Flag::Off,
+        is_protected: Flag::Off,
         created_at: NOW,
         updated_at: None,
     }
@@ -109,7 +110,8 @@ async fn a_data_source_comes_back_whole_and_only_to_its_own(fresh: Fresh) {
     let found = data_sources::get(&mut conn, &project(), &source.id).await.expect("an answer");
     assert_eq!(found.as_ref(), Some(&source));
     assert!(data_sources::get(&mut conn, &other_project(), &source.id).await.expect("an answer").is_none());
-    source.is_public = true;
+    source.is_public = Flag::On;
+    source.is_protected = Flag::Null;
     source.credentials = None;
     write(&fresh.db, source.clone(), |conn, source| Box::pin(async move { data_sources::update(conn, &source).await }))
         .await
@@ -201,8 +203,8 @@ async fn an_upload_is_visible_when_it_is_finished(fresh: Fresh) {
         name: "up".to_owned(),
         size: 0,
         sha256: String::new(),
-        is_public: false,
-        is_protected: false,
+        is_public: Flag::Off,
+        is_protected: Flag::Off,
         created_at: NOW,
         updated_at: None,
     };

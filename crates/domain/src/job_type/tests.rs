@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::{Timestamp, binary::JobBinary};
+use crate::{Timestamp, binary::JobBinary, flag::Flag};
 
 fn refusal<T: std::fmt::Debug>(answer: Result<T>) -> String {
     answer.expect_err("refused").to_string()
@@ -19,8 +19,8 @@ fn template(main: &str) -> JobTemplate {
         description: None,
         url: "u".to_owned(),
         extra: None,
-        is_public: false,
-        is_protected: false,
+        is_public: Flag::Off,
+        is_protected: Flag::Off,
         created_at: Timestamp::from_micros(0),
         updated_at: None,
     };
@@ -33,8 +33,8 @@ fn template(main: &str) -> JobTemplate {
         mains: vec![binary],
         libs: vec![],
         interface: vec![],
-        is_public: false,
-        is_protected: false,
+        is_public: Flag::Off,
+        is_protected: Flag::Off,
         created_at: Timestamp::from_micros(0),
         updated_at: None,
     }

@@ -89,8 +89,8 @@ on_both! {
             kind: "file".into(),
             url: "file:///words".into(),
             credentials: None,
-            is_public: false,
-            is_protected: false,
+            is_public: false.into(),
+            is_protected: false.into(),
             created_at: Clock::default().now(),
             updated_at: None,
         };

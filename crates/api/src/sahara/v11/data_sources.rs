@@ -24,8 +24,8 @@ pub async fn create(mut call: Call) -> Outcome<Response> {
         kind: members::required_text(&mut body, "type"),
         url: members::required_text(&mut body, "url"),
         credentials: members::object(&mut body, "credentials"),
-        is_public: members::flag(&mut body, "is_public").unwrap_or(false),
-        is_protected: members::flag(&mut body, "is_protected").unwrap_or(false),
+        is_public: members::kept_flag(&mut body, "is_public").unwrap_or_default(),
+        is_protected: members::kept_flag(&mut body, "is_protected").unwrap_or_default(),
     };
     let source = data_sources::create(&call.app, &call.caller, new).await?;
     Ok(reply::accepted(reply::under("data_source", show(&source))))
@@ -48,8 +48,8 @@ pub async fn update(mut call: Call) -> Outcome<Response> {
         kind: members::text(&mut body, "type"),
         url: members::text(&mut body, "url"),
         credentials: members::object(&mut body, "credentials"),
-        is_public: members::flag(&mut body, "is_public"),
-        is_protected: members::flag(&mut body, "is_protected"),
+        is_public: members::kept_flag(&mut body, "is_public"),
+        is_protected: members::kept_flag(&mut body, "is_protected"),
     };
     let source = data_sources::update(&call.app, &call.caller, &id, change).await?;
     Ok(reply::accepted(reply::under("data_source", show(&source))))

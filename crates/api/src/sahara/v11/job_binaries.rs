@@ -23,8 +23,8 @@ pub async fn create(mut call: Call) -> Outcome<Response> {
         description: members::text(&mut body, "description"),
         url: members::required_text(&mut body, "url"),
         extra: members::object(&mut body, "extra"),
-        is_public: members::flag(&mut body, "is_public").unwrap_or(false),
-        is_protected: members::flag(&mut body, "is_protected").unwrap_or(false),
+        is_public: members::kept_flag(&mut body, "is_public").unwrap_or_default(),
+        is_protected: members::kept_flag(&mut body, "is_protected").unwrap_or_default(),
     };
     let binary = job_binaries::create(&call.app, &call.caller, new).await?;
     Ok(reply::accepted(reply::under("job_binary", show(&binary))))
@@ -45,8 +45,8 @@ pub async fn update(mut call: Call) -> Outcome<Response> {
         description: members::text(&mut body, "description"),
         url: members::text(&mut body, "url"),
         extra: members::object(&mut body, "extra"),
-        is_public: members::flag(&mut body, "is_public"),
-        is_protected: members::flag(&mut body, "is_protected"),
+        is_public: members::kept_flag(&mut body, "is_public"),
+        is_protected: members::kept_flag(&mut body, "is_protected"),
     };
     let binary = job_binaries::update(&call.app, &call.caller, &id, change).await?;
     Ok(reply::accepted(reply::under("job_binary", show(&binary))))

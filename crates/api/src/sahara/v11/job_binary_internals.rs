@@ -36,8 +36,8 @@ pub async fn update(mut call: Call) -> Outcome<Response> {
     let mut body = call.body("job_binary_internal_update")?;
     let change = InternalBinaryChange {
         name: members::text(&mut body, "name"),
-        is_public: members::flag(&mut body, "is_public"),
-        is_protected: members::flag(&mut body, "is_protected"),
+        is_public: members::kept_flag(&mut body, "is_public"),
+        is_protected: members::kept_flag(&mut body, "is_protected"),
     };
     let binary = internal_binaries::update(&call.app, &call.caller, &id, change).await?;
     Ok(reply::accepted(reply::under("job_binary_internal", show(&binary))))

@@ -39,8 +39,8 @@ pub async fn create(mut call: Call) -> Outcome<Response> {
         mains: members::texts(&mut body, "mains").into_iter().map(Into::into).collect(),
         libs: members::texts(&mut body, "libs").into_iter().map(Into::into).collect(),
         interface,
-        is_public: members::flag(&mut body, "is_public").unwrap_or(false),
-        is_protected: members::flag(&mut body, "is_protected").unwrap_or(false),
+        is_public: members::kept_flag(&mut body, "is_public").unwrap_or_default(),
+        is_protected: members::kept_flag(&mut body, "is_protected").unwrap_or_default(),
     };
     let job = job_templates::create(&call.app, &call.caller, new).await?;
     Ok(reply::accepted(reply::under("job", show(&job))))
@@ -78,8 +78,8 @@ pub async fn update(mut call: Call) -> Outcome<Response> {
     let change = JobTemplateChange {
         name: members::text(&mut body, "name"),
         description: members::nullable_text(&mut body, "description"),
-        is_public: members::flag(&mut body, "is_public"),
-        is_protected: members::flag(&mut body, "is_protected"),
+        is_public: members::kept_flag(&mut body, "is_public"),
+        is_protected: members::kept_flag(&mut body, "is_protected"),
     };
     let job = job_templates::update(&call.app, &call.caller, &id, change).await?;
     Ok(reply::accepted(reply::under("job", show(&job))))
@@ -103,7 +103,6 @@ pub async fn execute(mut call: Call) -> Outcome<Response> {
         output: members::text(&mut body, "output_id").map(Into::into),
         job_configs: members::object(&mut body, "job_configs"),
         interface: members::object(&mut body, "interface"),
-        idempotency_key: call.idempotency_key(),
     };
     let row = executions::submit(&call.app, &call.caller, &id, submit).await?;
     Ok(reply::accepted(reply::under("job_execution", job_executions::show(&row))))

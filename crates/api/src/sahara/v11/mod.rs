@@ -4,7 +4,7 @@ mod clusters;
 mod data_sources;
 mod job_binaries;
 mod job_binary_internals;
-mod job_executions;
+pub mod job_executions;
 mod job_types;
 mod jobs;
 mod plugins;

@@ -34,8 +34,6 @@ pub struct Submit {
     pub job_configs: Option<Map<String, Value>>,
     /// Values for the template's interface; nothing when the request had no such key.
     pub interface: Option<Map<String, Value>>,
-    /// `Idempotency-Key` or `X-Client-Token` of the request.
-    pub idempotency_key: Option<String>,
 }
 
 /// Body of `PATCH /job-executions/{id}`.

@@ -1,0 +1,52 @@
+//! What nobody waits for: keys of repeated requests whose time is over, uploads that broke off, and on PostgreSQL the public
+//! positions of events.
+
+use std::time::Duration;
+
+use foggara_db::{Kind, events, internal_binaries};
+use foggara_domain::{Result, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use crate::{App, ops::idempotency};
+
+/// How often events are numbered.
+const NUMBER: Duration = Duration::from_secs(1);
+/// Every how many rounds the rest is done.
+const REST: u64 = 600;
+/// How long an upload may take before its pieces count as left.
+const UPLOAD: Duration = Duration::from_secs(24 * 3600);
+
+pub(super) async fn run(app: App, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(NUMBER);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut round = 0u64;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        if app.db().kind() == Kind::Postgres
+            && let Err(error) = events::number(app.db()).await
+        {
+            tracing::debug!("events are not numbered at the moment: {error}");
+        }
+        if round % REST == 0
+            && let Err(error) = rest(&app).await
+        {
+            tracing::warn!("housekeeping has to wait: {error}");
+        }
+        round += 1;
+    }
+}
+
+async fn rest(app: &App) -> Result<()> {
+    let keys = idempotency::sweep(app).await?;
+    let patience = i64::try_from(UPLOAD.as_micros()).unwrap_or(i64::MAX);
+    let before = Timestamp::from_micros(app.now().as_micros().saturating_sub(patience));
+    let uploads = app.db().write_part(move |conn| Box::pin(async move { internal_binaries::sweep(conn, before).await }));
+    let uploads = uploads.await?;
+    if keys + uploads > 0 {
+        tracing::info!(keys, uploads, "old keys and broken uploads removed");
+    }
+    Ok(())
+}

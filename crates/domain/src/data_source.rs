@@ -40,7 +40,8 @@ pub fn check(kind: &str, url: &str, credentials: Option<&Map<String, Value>>) ->
     if url.is_empty() {
         return invalid(match kind {
             "swift" => "Swift url must not be empty".to_owned(),
-            "hdfs" | "maprfs" => "HDFS url must not be empty".to_owned(),
+            "hdfs" => "HDFS url must not be empty".to_owned(),
+            "maprfs" => "MapR FS url must not be empty".to_owned(),
             "manila" => "Manila url must not be empty".to_owned(),
             "s3" => "S3 url must not be empty".to_owned(),
             other => format!("{other} url must not be empty"),
@@ -130,11 +131,12 @@ fn check_s3(parts: &UrlParts<'_>, credentials: Option<&Map<String, Value>>) -> R
     Ok(())
 }
 
+/// A lone `/` is a path too: the whole bucket.
 fn check_bucket(parts: &UrlParts<'_>) -> Result<()> {
-    if parts.host.is_empty() || parts.path.len() < 2 {
-        return invalid("URL must be of the form s3://bucket/object");
+    if parts.host.is_empty() {
+        return invalid("Bucket name must be present");
     }
-    Ok(())
+    if parts.path.is_empty() { invalid("Object name must be present") } else { Ok(()) }
 }
 
 /// A url cut as the original cuts it: it may hold placeholders, so it need not be a valid one.

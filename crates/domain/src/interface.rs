@@ -43,13 +43,9 @@ pub fn check(job_type: &str, allowed: &[&str], interface: &[InterfaceArgument]) 
 fn check_positions(interface: &[InterfaceArgument]) -> Result<()> {
     let positional: Vec<&InterfaceArgument> =
         interface.iter().filter(|argument| argument.mapping_type == "args").collect();
-    let mut positions = Vec::new();
-    for argument in &positional {
-        let digits = argument.location.chars().all(|digit| digit.is_ascii_digit());
-        positions.push(if digits { argument.location.parse::<usize>().ok() } else { None });
-    }
-    positions.sort_unstable();
-    if positions != (0..positional.len()).map(Some).collect::<Vec<_>>() {
+    // A set: a position that is there twice is refused for that, by the check of places.
+    let positions: BTreeSet<Option<usize>> = positional.iter().map(|argument| position(&argument.location)).collect();
+    if positions != (0..positions.len()).map(Some).collect() {
         return invalid("Locations of positional arguments must be an unbroken integer sequence ascending from 0.");
     }
     let empty =
@@ -58,6 +54,12 @@ fn check_positions(interface: &[InterfaceArgument]) -> Result<()> {
         return invalid("Positional arguments must be given default values if they are not required.");
     }
     Ok(())
+}
+
+/// A position among the args: digits alone, so neither sign nor blank.
+fn position(location: &str) -> Option<usize> {
+    let digits = location.chars().all(|digit| digit.is_ascii_digit());
+    if digits { location.parse().ok() } else { None }
 }
 
 /// Checks a value by its type; gives the data source that it names, if it names one by id.
@@ -113,8 +115,9 @@ pub fn check_values(
         return invalid(format!("Argument names: {} are required for this job.", names(&missing)));
     }
     let mut sources = Vec::new();
-    for argument in interface {
-        let Some(value) = given.get(&argument.name) else { continue };
+    // In the order of the request: the first fault in it is the one that is told.
+    for (name, value) in given {
+        let Some(argument) = interface.iter().find(|argument| argument.name == *name) else { continue };
         sources.extend(check_value(&argument.value_type, value)?);
         if let Some(other) = present(job_configs, argument)
             && other != value
@@ -150,7 +153,7 @@ pub fn merge(
         let value = value.or_else(|| present(job_configs, argument).cloned()).or_else(|| argument.default.clone());
         let Some(value) = value else { continue };
         if argument.mapping_type == "args" {
-            positional.push((argument.location.parse().unwrap_or(usize::MAX), value));
+            positional.push((position(&argument.location).unwrap_or(usize::MAX), value));
             continue;
         }
         let map = job_configs.entry(argument.mapping_type.clone()).or_insert_with(|| Value::Object(Map::new()));

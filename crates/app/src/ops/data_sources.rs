@@ -54,7 +54,6 @@ pub struct DataSourceChange {
 
 /// Makes a data source. A visible one has the name: `NAME_ALREADY_EXISTS`.
 pub async fn create(app: &App, caller: &Caller, new: NewDataSource) -> Result<DataSource> {
-    check(&new.kind, &new.url, new.credentials.as_ref())?;
     let source = DataSource {
         id: DataSourceId::new(),
         project: caller.project.clone(),
@@ -77,6 +76,7 @@ pub async fn create(app: &App, caller: &Caller, new: NewDataSource) -> Result<Da
                 if data_sources::by_name(conn, &source.project, &source.name).await?.is_some() {
                     return Err(taken(&source.name));
                 }
+                check(&source.kind, &source.url, source.credentials.as_ref())?;
                 data_sources::insert(conn, &source).await.map_err(|error| name_taken(error, &source.name))
             })
         })
@@ -114,7 +114,8 @@ pub async fn update(app: &App, caller: &Caller, id: &DataSourceId, change: DataS
         .write(move |conn| {
             let (caller, id, change) = (caller.clone(), id.clone(), change.clone());
             Box::pin(async move {
-                let mut source = data_sources::get(conn, &caller.project, &id).await?.ok_or_else(|| Error::no_such_id(&id))?;
+                let mut source =
+                    data_sources::get(conn, &caller.project, &id).await?.ok_or_else(|| Error::no_such_id(&id))?;
                 let before = source.clone();
                 let rename = change.name.as_ref().is_some_and(|name| *name != before.name);
                 apply(&mut source, change.clone());
@@ -124,12 +125,12 @@ pub async fn update(app: &App, caller: &Caller, id: &DataSourceId, change: DataS
                     only_public: change.is_public.is_some() && same_but_public(&before, &source),
                 };
                 may_update(CLASS, &before.project, &caller, protection, id.as_str())?;
-                if rename && data_sources::by_name(conn, &caller.project, &source.name).await?.is_some() {
-                    return Err(taken(&source.name));
-                }
                 if executions::pending_using_source(conn, &id).await? {
                     let what = "DataSource is used in a PENDING Job and can not be updated.";
                     return Err(Error::refused(Code::UpdateFailed, format!("Object '{what}' could not be updated")));
+                }
+                if rename && data_sources::by_name(conn, &caller.project, &source.name).await?.is_some() {
+                    return Err(taken(&source.name));
                 }
                 check(&source.kind, &source.url, source.credentials.as_ref())?;
                 if source == before {
@@ -164,7 +165,8 @@ pub async fn delete(app: &App, caller: &Caller, id: &DataSourceId) -> Result<()>
         .write(move |conn| {
             let (caller, id) = (caller.clone(), id.clone());
             Box::pin(async move {
-                let source = data_sources::get(conn, &caller.project, &id).await?.ok_or_else(|| Error::no_such_id(&id))?;
+                let source =
+                    data_sources::get(conn, &caller.project, &id).await?.ok_or_else(|| Error::no_such_id(&id))?;
                 may_delete(CLASS, &source.project, &caller, source.is_protected.is_on(), id.as_str())?;
                 data_sources::delete(conn, &id).await
             })

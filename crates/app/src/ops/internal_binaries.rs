@@ -64,7 +64,10 @@ pub async fn upload(
         updated_at: None,
     };
     if internal_binaries::name_taken(&mut app.db().read().await?, &caller.project, name).await? {
-        return Err(Error::refused(Code::DbDuplicateEntry, "Duplicate entry for JobBinaryInternal: ['name', 'tenant_id']"));
+        return Err(Error::refused(
+            Code::DbDuplicateEntry,
+            "Duplicate entry for JobBinaryInternal: ['name', 'tenant_id']",
+        ));
     }
     let begun = binary.clone();
     app.db()

@@ -120,7 +120,9 @@ pub async fn update(app: &App, caller: &Caller, id: &BinaryId, change: JobBinary
                 if binary.url != before.url {
                     check_url(&binary.url)?;
                     if internal_id(&before.url).is_some() {
-                        let text = format!("The url for JobBinary Id '{id}' can not be updated because it is an internal-db url.");
+                        let text = format!(
+                            "The url for JobBinary Id '{id}' can not be updated because it is an internal-db url."
+                        );
                         return Err(Error::refused(Code::UpdateFailed, text));
                     }
                     check_internal(conn, &binary).await?;
@@ -156,7 +158,8 @@ pub async fn delete(app: &App, caller: &Caller, id: &BinaryId) -> Result<()> {
         .write(move |conn| {
             let (caller, id) = (caller.clone(), id.clone());
             Box::pin(async move {
-                let binary = job_binaries::get(conn, &caller.project, &id).await?.ok_or_else(|| Error::no_such_id(&id))?;
+                let binary =
+                    job_binaries::get(conn, &caller.project, &id).await?.ok_or_else(|| Error::no_such_id(&id))?;
                 may_delete(CLASS, &binary.project, &caller, binary.is_protected.is_on(), id.as_str())?;
                 job_binaries::delete(conn, &id).await
             })
@@ -171,7 +174,9 @@ pub async fn data(app: &App, caller: &Caller, id: &BinaryId) -> Result<Content> 
     let content = open(app, &binary.url, &access).await.map_err(|error| refusal(&binary.url, error))?;
     let limit = app.settings().internal_binary;
     match content.size {
-        Some(size) if size > limit && internal_id(&binary.url).is_some() => Err(super::internal_binaries::too_big(size, limit)),
+        Some(size) if size > limit && internal_id(&binary.url).is_some() => {
+            Err(super::internal_binaries::too_big(size, limit))
+        }
         _ => Ok(content),
     }
 }
@@ -179,10 +184,13 @@ pub async fn data(app: &App, caller: &Caller, id: &BinaryId) -> Result<Content> 
 /// Opens the bytes behind a url by the store of its scheme. A bare path is a file of this host.
 pub(crate) async fn open(app: &App, url: &str, access: &Access<'_>) -> Result<Content, StoreError> {
     let whole = if url.starts_with('/') { format!("file://{url}") } else { url.to_owned() };
-    let parsed = url::Url::parse(&whole).map_err(|error| StoreError::Unsupported(format!("{url} is not a url: {error}")))?;
+    let parsed =
+        url::Url::parse(&whole).map_err(|error| StoreError::Unsupported(format!("{url} is not a url: {error}")))?;
     match app.stores().get(parsed.scheme()) {
         Some(store) => store.open(&parsed, access).await,
-        None => Err(StoreError::Unsupported(format!("this server has no store for '{}' urls ({url})", parsed.scheme()))),
+        None => {
+            Err(StoreError::Unsupported(format!("this server has no store for '{}' urls ({url})", parsed.scheme())))
+        }
     }
 }
 

@@ -93,7 +93,8 @@ pub async fn create(app: &App, caller: &Caller, new: NewJobTemplate) -> Result<J
             created_at: now,
         })
         .collect();
-    let sources = type_of(&new.job_type)?.check_template(&new.mains, &new.libs, &interface)?;
+    let job_type = type_of(&new.job_type)?;
+    job_type.check_binaries(&new.mains, &new.libs)?;
     let (mains, libs) = (new.mains, new.libs);
     let bare = JobTemplate {
         id: JobId::new(),
@@ -112,10 +113,11 @@ pub async fn create(app: &App, caller: &Caller, new: NewJobTemplate) -> Result<J
     foggara_db::once::makes(&bare.id);
     app.db()
         .write(move |conn| {
-            let (mut job, mains, libs, sources) = (bare.clone(), mains.clone(), libs.clone(), sources.clone());
+            let (mut job, mains, libs) = (bare.clone(), mains.clone(), libs.clone());
             Box::pin(async move {
                 job.mains = binaries(conn, &job.project, &mains).await?;
                 job.libs = binaries(conn, &job.project, &libs).await?;
+                let sources = job_type.check_interface(&job.interface)?;
                 sources_exist(conn, &job.project, &sources).await?;
                 job_templates::insert(conn, &job).await?;
                 Ok(job)
@@ -161,7 +163,8 @@ pub async fn update(app: &App, caller: &Caller, id: &JobId, change: JobTemplateC
         .write(move |conn| {
             let (caller, id, change) = (caller.clone(), id.clone(), change.clone());
             Box::pin(async move {
-                let before = job_templates::get(conn, &caller.project, &id).await?.ok_or_else(|| Error::no_such_id(&id))?;
+                let before =
+                    job_templates::get(conn, &caller.project, &id).await?.ok_or_else(|| Error::no_such_id(&id))?;
                 let mut job = before.clone();
                 job.name = change.name.unwrap_or(job.name);
                 job.description = change.description.unwrap_or(job.description);
@@ -192,7 +195,8 @@ pub async fn delete(app: &App, caller: &Caller, id: &JobId) -> Result<()> {
         .write(move |conn| {
             let (caller, id) = (caller.clone(), id.clone());
             Box::pin(async move {
-                let job = job_templates::get(conn, &caller.project, &id).await?.ok_or_else(|| Error::no_such_id(&id))?;
+                let job =
+                    job_templates::get(conn, &caller.project, &id).await?.ok_or_else(|| Error::no_such_id(&id))?;
                 may_delete(CLASS, &job.project, &caller, job.is_protected.is_on(), id.as_str())?;
                 job_templates::delete(conn, &id).await
             })

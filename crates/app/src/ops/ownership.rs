@@ -35,7 +35,9 @@ pub fn may_update(class: &str, owner: &ProjectId, caller: &Caller, protection: P
 /// Whether the caller may cancel an execution.
 pub fn may_cancel(owner: &ProjectId, caller: &Caller, is_protected: bool, id: &str) -> Result<()> {
     refuse(owner, caller, is_protected, |why| {
-        Error::refused(Code::CancelingFailed, format!("Job execution with id '{id}' cannot be canceled {why}"))
+        // The original writes the two refusals of a cancel differently.
+        let what = if why == FOREIGN { "Job execution" } else { "Job Execution" };
+        Error::refused(Code::CancelingFailed, format!("{what} with id '{id}' cannot be canceled {why}"))
     })
 }
 

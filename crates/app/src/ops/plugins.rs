@@ -1,6 +1,7 @@
 //! Plugins: which engines this server has, as Sahara's clients read it (sahara-v1.1.md section 9).
 
 use foggara_domain::{Error, Result, job_type};
+use foggara_engines::Ability;
 use serde_json::{Map, Value, json};
 
 use crate::App;
@@ -84,10 +85,10 @@ pub fn version(app: &App, name: &str, version: &str) -> Result<Value> {
     Ok(Value::Object(shown))
 }
 
-/// For `/job-types`: the plugins that run a job type.
+/// For `/job-types`: the plugins that run a job type, also those that lack something for it at present, as `doctor` tells
+/// how to get it.
 pub(super) fn of_job_type(app: &App, wanted: &job_type::JobType) -> Vec<(&'static str, Value)> {
-    let runs = |plugin: &str| plugin == "sim" || wanted.plan_kind != foggara_domain::plan::PlanKind::Other;
-    let engines = app.engines().iter().filter(|engine| runs(engine.plugin()));
+    let engines = app.engines().iter().filter(|engine| engine.ability(wanted.plan_kind) != Ability::Never);
     let item = |plugin: &'static str| {
         let words = words(plugin);
         (plugin, json!({"name": plugin, "title": words.title, "description": words.description}))

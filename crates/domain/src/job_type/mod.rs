@@ -60,6 +60,8 @@ enum Need {
     MainClass,
     /// A main class, unless the main file is Python (decision 5).
     MainClassUnlessPython,
+    /// Said to be a topology's name, but what the original looks for is the main class.
+    TopologyName,
     Streaming,
 }
 
@@ -164,7 +166,7 @@ pub static ALL: [JobType; 13] = [
         mains: Mains::Required(APPLICATION),
         libs_required: false,
         mapping_types: &[],
-        needs: &[Need::MainClass],
+        needs: &[Need::TopologyName],
         plan_kind: PlanKind::Other,
         plan: no_plan,
         is_sahara: true,
@@ -210,13 +212,9 @@ impl JobType {
         hints::of(self.hints)
     }
 
-    /// Checks mains, libs and interface of a new template. Gives the data sources that defaults of the interface name.
-    pub fn check_template<Id: PartialEq>(
-        &self,
-        mains: &[Id],
-        libs: &[Id],
-        interface: &[InterfaceArgument],
-    ) -> Result<Vec<DataSourceId>> {
+    /// Checks which mains and libs a new template names (section 7.2). Whether they exist is asked next, before its interface
+    /// is looked at.
+    pub fn check_binaries<Id: PartialEq>(&self, mains: &[Id], libs: &[Id]) -> Result<()> {
         match self.mains {
             Mains::Required(text) if mains.is_empty() => return invalid(format!("{} {text}", self.name)),
             Mains::OrLibs(text) if mains.is_empty() && libs.is_empty() => {
@@ -231,6 +229,11 @@ impl JobType {
         if mains.iter().any(|main| libs.contains(main)) {
             return invalid("'mains' and 'libs' overlap");
         }
+        Ok(())
+    }
+
+    /// Checks the interface of a new template. Gives the data sources that its defaults name.
+    pub fn check_interface(&self, interface: &[InterfaceArgument]) -> Result<Vec<DataSourceId>> {
         interface::check(self.name, self.mapping_types, interface)
     }
 
@@ -254,20 +257,20 @@ impl JobType {
         }
         let config = |key: &str| merged.get(CONFIGS).and_then(|configs| configs.get(key)).and_then(Value::as_str);
         let has = |key: &str| config(key).is_some_and(|value| !value.is_empty());
-        let main_class = || {
+        let main_class = |called: &str| {
             if has("edp.java.main_class") {
                 Ok(())
             } else {
-                invalid(format!("{} job must specify edp.java.main_class", self.name))
+                invalid(format!("{} job must specify {called}", self.name))
             }
         };
         for need in self.needs {
             match need {
                 // Checked by check_sources before the sources were looked up.
                 Need::Sources => {}
-                Need::MainClass => main_class()?,
                 Need::MainClassUnlessPython if is_python(job) => {}
-                Need::MainClassUnlessPython => main_class()?,
+                Need::MainClass | Need::MainClassUnlessPython => main_class("edp.java.main_class")?,
+                Need::TopologyName => main_class("topology_name")?,
                 Need::Streaming if has("edp.streaming.mapper") && has("edp.streaming.reducer") => {}
                 Need::Streaming => {
                     return invalid(format!("{} job must specify streaming mapper and reducer", self.name));

@@ -14,18 +14,18 @@ pub(super) fn plan(staged: &Staged) -> Result<Plan> {
     let main = files.remove(0);
     let python = main.name.ends_with(".py");
     let of = |extensions: &[&str]| paths(files.iter().copied().filter(|file| has_extension(&file.path, extensions)));
-    let mut jars = of(&["jar"]);
+    let mut conf = conf(staged.own_configs());
     if let Some(class_path) = staged.config("edp.spark.driver.classpath") {
-        jars.extend(class_path.split(':').filter(|part| !part.is_empty()).map(Into::into));
+        conf.insert("spark.driver.extraClassPath".to_owned(), class_path);
     }
     Ok(Plan::Spark {
         main: main.path.clone(),
         main_class: if python { None } else { staged.config("edp.java.main_class") },
         args: staged.args.clone(),
-        conf: conf(staged.own_configs()),
+        conf,
         py_files: of(&["py", "zip", "egg"]),
         files: paths(files.iter().copied().filter(|file| !has_extension(&file.path, &["jar", "py", "zip", "egg"]))),
-        jars,
+        jars: of(&["jar"]),
     })
 }
 

@@ -14,19 +14,22 @@ pub(super) fn plan(staged: &Staged) -> Result<Plan> {
         );
     };
     let reducers = staged.config("mapreduce.job.reduces").or_else(|| staged.config("mapred.reduce.tasks"));
-    let reducers = match reducers.map(|text| text.parse::<u32>()) {
+    let reducers = match reducers.map(|text| text.trim().parse::<u32>()) {
         None => 1,
         Some(Ok(many)) if many <= MOST_REDUCERS => many,
         Some(_) => return invalid(format!("mapreduce.job.reduces must be a number from 0 to {MOST_REDUCERS}")),
     };
     // As in Hadoop, the job's settings are in the environment of its commands, with underscores for dots.
-    let env = staged.own_configs().into_iter().filter(|(key, _)| !super::configs::is_credential(key));
+    let mut settings = staged.own_configs();
+    settings.retain(|key, _| !super::configs::is_credential(key));
+    settings.insert("mapred.input.dir".to_owned(), input.display().to_string());
+    settings.insert("mapred.output.dir".to_owned(), output.display().to_string());
     Ok(Plan::Streaming {
         mapper: command("edp.streaming.mapper")?,
         reducer: command("edp.streaming.reducer")?,
         input: input.clone(),
         output: output.clone(),
         reducers,
-        env: env.map(|(key, value)| (key.replace(['.', '-'], "_"), value)).collect(),
+        env: settings.into_iter().map(|(key, value)| (key.replace(['.', '-'], "_"), value)).collect(),
     })
 }

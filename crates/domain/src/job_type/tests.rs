@@ -60,10 +60,10 @@ fn mains_and_libs() {
         ("MapReduce.Streaming", &["m"], &none, "MapReduce.Streaming flow does not use mains"),
         ("Pig", &["m"], &["m"], "'mains' and 'libs' overlap"),
     ] {
-        assert_eq!(refusal(of(name).check_template(mains, libs, &[])), wanted);
+        assert_eq!(refusal(of(name).check_binaries(mains, libs)), wanted);
     }
-    assert!(of("MapReduce.Streaming").check_template(&none, &none, &[]).is_ok());
-    assert!(of("Spark").check_template(&none, &["l"], &[]).is_ok(), "conflict 5");
+    assert!(of("MapReduce.Streaming").check_binaries(&none, &none).is_ok());
+    assert!(of("Spark").check_binaries(&none, &["l"]).is_ok(), "conflict 5");
 }
 
 #[test]
@@ -85,6 +85,12 @@ fn needs_of_executions() {
         refusal(check("MapReduce.Streaming", "x", json!({"edp.streaming.mapper": "cat"})))
             .contains("mapper and reducer")
     );
+    assert_eq!(refusal(check("Storm", "t.jar", json!({}))), "Storm job must specify edp.java.main_class");
+    assert_eq!(
+        refusal(check("Storm.Pyleus", "t.jar", json!({"topology_name": "t"}))),
+        "Storm.Pyleus job must specify topology_name"
+    );
+    assert!(check("Storm.Pyleus", "t.jar", json!({"edp.java.main_class": "C"})).is_ok());
     let ours = check("Shell", "x", json!({"spark.foggara.id": "1"}));
     assert!(refusal(ours).contains("'spark.foggara.id'"));
 }

@@ -1,1 +1,10 @@
-//! The one integration test program.
+//! The one integration test program: over HTTP against the real program. It is built with the feature `failpoints`.
+
+mod api;
+mod crash;
+mod identity;
+mod lifecycle;
+mod rights;
+mod serve;
+mod world;
+mod wrong_input;

@@ -1,3 +1,7 @@
-//! Tests only: start the program, fake peers, a private PostgreSQL
+//! Tests only: the real program as a subject, a client for it, a private PostgreSQL, and how to wait for conditions.
 
+pub mod api;
 pub mod postgres;
+pub mod processes;
+pub mod program;
+pub mod wait;

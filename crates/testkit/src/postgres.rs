@@ -22,7 +22,8 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 pub fn url_of_new_database(name: &str) -> Result<String> {
     let server = server()?;
     let number = COUNT.fetch_add(1, Ordering::SeqCst);
-    let name: String = name.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_').take(30).collect();
+    let name: String =
+        name.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_').take(30).collect();
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_micros();
     let database = format!("t_{}_{since}_{number}_{}", std::process::id(), name.to_lowercase());
     let create = format!("CREATE DATABASE {database} TEMPLATE template0");

@@ -47,3 +47,78 @@ fn refuse(owner: &ProjectId, caller: &Caller, is_protected: bool, error: impl Fn
     }
     if is_protected { Err(error(PROTECTED)) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(project: &str) -> Caller {
+        Caller {
+            user: "u".into(),
+            user_name: "u".to_owned(),
+            project: project.into(),
+            project_name: project.to_owned(),
+            roles: Vec::new(),
+        }
+    }
+
+    fn told(answer: Result<()>) -> String {
+        match answer {
+            Ok(()) => "let through".to_owned(),
+            Err(Error::Refused { code, message }) => format!("{} {message}", code.name()),
+            Err(other) => other.to_string(),
+        }
+    }
+
+    #[test]
+    fn deletes() {
+        let owner = ProjectId::from("p");
+        let ask = |who: &str, held: bool| told(may_delete("Job", &owner, &caller(who), held, "7"));
+        assert_eq!(ask("p", false), "let through");
+        assert_eq!(
+            ask("p", true),
+            "DELETION_FAILED Job with id '7' could not be deleted because it's marked as protected"
+        );
+        for held in [false, true] {
+            assert_eq!(
+                ask("q", held),
+                "DELETION_FAILED Job with id '7' could not be deleted because it wasn't created in this tenant",
+                "the owner is asked for first"
+            );
+        }
+    }
+
+    #[test]
+    fn changes() {
+        let owner = ProjectId::from("p");
+        let ask = |who: &str, protection| told(may_update("JobBinary", &owner, &caller(who), protection, "7"));
+        let held = Protection { is_protected: true, ..Protection::default() };
+        assert_eq!(ask("p", Protection::default()), "let through");
+        assert_eq!(
+            ask("p", held),
+            "UPDATE_FAILED JobBinary with id '7' could not be updated because it's marked as protected"
+        );
+        assert_eq!(ask("p", Protection { lifted: true, ..held }), "let through");
+        assert_eq!(ask("p", Protection { only_public: true, ..held }), "let through");
+        assert_eq!(
+            ask("q", Protection { lifted: true, ..held }),
+            "UPDATE_FAILED JobBinary with id '7' could not be updated because it wasn't created in this tenant",
+            "nobody lifts another project's protection"
+        );
+    }
+
+    #[test]
+    fn cancels() {
+        let owner = ProjectId::from("p");
+        let ask = |who: &str, held: bool| told(may_cancel(&owner, &caller(who), held, "7"));
+        assert_eq!(ask("p", false), "let through");
+        assert_eq!(
+            ask("p", true),
+            "CANCELING_FAILED Job Execution with id '7' cannot be canceled because it's marked as protected"
+        );
+        assert_eq!(
+            ask("q", true),
+            "CANCELING_FAILED Job execution with id '7' cannot be canceled because it wasn't created in this tenant"
+        );
+    }
+}

@@ -24,9 +24,12 @@ const OURS: [&str; 11] = [
     "FOGGARA_TAG",
 ];
 
+/// Spark hands keys with this prefix on to Hadoop without it, so that one setting has two spellings.
+const FOR_HADOOP: &str = "spark.hadoop.";
+
 /// Whether the value of a config is a secret.
 pub fn is_credential(key: &str) -> bool {
-    CREDENTIALS.contains(&key.strip_prefix("spark.hadoop.").unwrap_or(key))
+    CREDENTIALS.contains(&key.strip_prefix(FOR_HADOOP).unwrap_or(key))
 }
 
 /// Refuses the keys that are ours, with their name.
@@ -34,7 +37,7 @@ pub fn refuse_identity_keys(job_configs: &Map<String, Value>) -> Result<()> {
     for map in ["configs", "params"] {
         let keys = job_configs.get(map).and_then(Value::as_object).into_iter().flat_map(|map| map.keys());
         for key in keys {
-            if OURS.contains(&key.as_str()) {
+            if OURS.contains(&key.strip_prefix(FOR_HADOOP).unwrap_or(key)) {
                 let text = format!("'{key}' in job_configs.{map} is set by the service and cannot be given by a job");
                 return Err(Error::refused(Code::InvalidData, text));
             }

@@ -149,7 +149,7 @@ pub async fn run(args: JobsArgs) -> Result<Exit> {
         Action::Events { id } => show(&client.own(&format!("/executions/{id}/events")).await?, &events_table)?,
         Action::Explain { id } => {
             show(&client.own(&format!("/executions/{id}/explain")).await?, &|value| {
-                format!("{}\n", text_of(value.get("text").unwrap_or(value)))
+                format!("{}\n", text_of(value.get("explanation").unwrap_or(value)))
             })?;
         }
     }

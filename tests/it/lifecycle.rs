@@ -100,7 +100,7 @@ async fn delete_at_every_stage(on: On) -> Result<()> {
     assert_eq!(world.api.execution(&pending).await?["info"]["status"], "PENDING");
     let why =
         world.api.raw(Method::GET, &format!("/api/v1/executions/{pending}/explain"), &[], None).await?.expect(200)?;
-    assert!(why["text"].as_str().is_some_and(|text| text.contains("runs 1 of 1, place 1")), "{why}");
+    assert!(why["explanation"].as_str().is_some_and(|text| text.contains("runs 1 of 1, place 1")), "{why}");
     world.api.delete(&format!("/job-executions/{pending}")).await?;
     // TOBEKILLED.
     world.api.get(&format!("/job-executions/{first}/cancel")).await?;

@@ -189,6 +189,9 @@ fn supervise(spec: &Spec, main: i32, signals: &SignalFd, streams: &[LogFile; 2])
             }
         }
     }
+    for stream in &mut limiter {
+        stream.check();
+    }
     if let Some(status) = main_status {
         record.exit_code = status.code();
         record.signal = status.signal();

@@ -56,9 +56,7 @@ pub(in crate::duties) async fn finish(room: Arc<Room>, row: Execution, ended_at:
         },
         (None, None) => None,
     };
-    if let Err(error) = clean(&room.app, &row).await {
-        return Done::trouble(error);
-    }
+    clean(&room.app, &row).await;
     failpoint::pass("settle.cleaned");
     let now = room.app.now();
     let changed = change(&room.app, Some(&room.own), &row.id, move |row| {
@@ -86,8 +84,8 @@ pub(in crate::duties) async fn end(
     evidence: Option<&'static str>,
 ) -> Done {
     // What may still run keeps its workspace until the duty is closed.
-    if !owed && let Err(error) = clean(&room.app, &row).await {
-        return Done::trouble(error);
+    if !owed {
+        clean(&room.app, &row).await;
     }
     let now = room.app.now();
     let changed = change(&room.app, Some(&room.own), &row.id, move |row| {
@@ -112,9 +110,7 @@ pub(in crate::duties) async fn end(
 
 /// Closes a duty on evidence that the job is gone.
 pub(in crate::duties) async fn close(room: Arc<Room>, row: Execution, evidence: &'static str) -> Done {
-    if let Err(error) = clean(&room.app, &row).await {
-        return Done::trouble(error);
-    }
+    clean(&room.app, &row).await;
     let now = room.app.now();
     let changed = change(&room.app, Some(&room.own), &row.id, move |row| {
         if row.duty == Duty::None {
@@ -135,14 +131,19 @@ fn gone(row: &mut Execution, evidence: &str, now: Timestamp) {
     row.suspend_wanted = false;
 }
 
-/// Removes the workspace, and the logs of a deleted execution: nobody can read them any more.
-async fn clean(app: &App, row: &Execution) -> Result<(), String> {
+/// Removes the workspace, and the logs of a deleted execution: nobody can read them any more. What cannot be removed now is
+/// no reason to keep the execution from its end; the sweep tries again.
+async fn clean(app: &App, row: &Execution) {
     let tag = row.tag.clone().unwrap_or_else(|| Tag::of(&app.settings().installation, &row.id, row.attempt));
-    remove(&workspace_folder(app, &tag)).await?;
+    let mut folders = vec![workspace_folder(app, &tag)];
     if row.deleted_at.is_some() {
-        remove(&logs_folder(app, &tag)).await?;
+        folders.push(logs_folder(app, &tag));
     }
-    Ok(())
+    for folder in folders {
+        if let Err(error) = remove(&folder).await {
+            tracing::warn!(execution = %row.id, "{error}; the sweep tries again");
+        }
+    }
 }
 
 /// Removes a folder that may be gone already.

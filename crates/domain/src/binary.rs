@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn names_of_uploads() {
         assert_eq!(refusal(check_internal_name("a-b_c.sh")), "");
-        for name in ["-bad", "a b", "../x", "", "a\nb", &"x".repeat(81)] {
+        for name in ["-bad", "a b", "../x", "a/b", "", "a\nb", &"x".repeat(81)] {
             assert_eq!(refusal(check_internal_name(name)), format!("BAD_JOB_BINARY {name} is not a valid name"));
         }
     }

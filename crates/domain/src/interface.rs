@@ -218,7 +218,12 @@ mod tests {
             argument("m", "configs", "a", "string", true, Value::Null),
         ];
         assert!(refusal(check("Pig", ALL, &place)).starts_with("The combination"));
-        for location in ["1", "x", "-1", ""] {
+        let same_position = [
+            argument("n", "args", "0", "string", true, Value::Null),
+            argument("m", "args", "0", "string", true, Value::Null),
+        ];
+        assert!(refusal(check("Pig", ALL, &same_position)).starts_with("The combination"));
+        for location in ["1", "x", "-1", "+0", ""] {
             let one = [argument("n", "args", location, "string", true, Value::Null)];
             assert!(refusal(check("Pig", ALL, &one)).starts_with("Locations of positional"), "{location}");
         }
@@ -252,6 +257,13 @@ mod tests {
         assert_eq!(refusal(check_values(&interface, Some(&bad), &none)), "Value 'x' is not a valid number.");
         let odd = map(json!({"Count": "1", "Else": "2"}));
         assert!(refusal(check_values(&interface, Some(&odd), &none)).contains("['Else'] were not found"));
+        // The first fault in the order of the request is told.
+        let interface_of_two = [
+            argument("A", "configs", "a", "number", true, Value::Null),
+            argument("B", "configs", "b", "number", true, Value::Null),
+        ];
+        let both = map(json!({"B": "y", "A": "x"}));
+        assert_eq!(refusal(check_values(&interface_of_two, Some(&both), &none)), "Value 'y' is not a valid number.");
         let good = map(json!({"Count": "5"}));
         let other = map(json!({"configs": {"n": "6"}}));
         assert!(refusal(check_values(&interface, Some(&good), &other)).contains("passed both through"));

@@ -8,7 +8,7 @@ use foggara_app::ops::{
     internal_binaries::{self, InternalBinaryChange},
     job_binaries::{self, JobBinaryChange},
 };
-use foggara_domain::{flag::Flag, page::ListQuery};
+use foggara_domain::{Timestamp, flag::Flag, page::ListQuery};
 use futures::stream;
 
 use crate::place::{LIMIT, Place, bytes_of, pieces, place, refusal};
@@ -54,6 +54,10 @@ async fn nothing_of_a_refused_upload_stays() {
     let broken = internal_binaries::upload(&place.app, &place.owner, "broken", None, broken).await;
     assert!(refusal(broken).contains("broke off after 4 bytes"));
     assert_eq!(uploads(&place).await, 0);
+    // Nor do pieces of them wait for a sweep.
+    let ever = Timestamp::from_micros(i64::MAX);
+    let swept = place.app.db().write(move |conn| Box::pin(foggara_db::internal_binaries::sweep(conn, ever))).await;
+    assert_eq!(swept.expect("swept"), 0);
     // None of the names is taken.
     for name in ["e", "announced", "came", "broken"] {
         place.upload(name, b"x").await;

@@ -18,7 +18,13 @@ async fn a_name_is_taken_among_all_that_the_caller_sees_and_before_the_url_is_lo
     assert_eq!(refusal(again), "NAME_ALREADY_EXISTS Data source with name 'own' already exists");
     let foreign = create(&place.app, &place.other, place.new_source("shared", "/x", false)).await;
     assert_eq!(refusal(foreign), "NAME_ALREADY_EXISTS Data source with name 'shared' already exists");
-    create(&place.app, &place.other, place.new_source("own", "/x", false)).await.expect("names are the project's");
+    let theirs = create(&place.app, &place.other, place.new_source("own", "/x", false)).await;
+    let theirs = theirs.expect("names are the project's");
+    let rename = DataSourceChange { name: Some("shared".to_owned()), ..DataSourceChange::default() };
+    assert_eq!(
+        refusal(update(&place.app, &place.other, &theirs.id, rename).await),
+        "NAME_ALREADY_EXISTS Data source with name 'shared' already exists"
+    );
     let empty = create(&place.app, &place.owner, place.new_source("new", "", false)).await;
     assert_eq!(refusal(empty), "INVALID_DATA HDFS url must not be empty");
 }

@@ -125,6 +125,7 @@ fn a_spark_job_sorts_its_libraries() {
         configs: BTreeMap::from([
             ("edp.java.main_class".to_owned(), json!("C")),
             ("spark.executor.cores".to_owned(), json!(2)),
+            ("edp.spark.driver.classpath".to_owned(), json!("/opt/a.jar:/opt/b.jar")),
             ("fs.s3a.secret.key".to_owned(), json!("s")),
         ]),
         ..Staged::default()
@@ -137,6 +138,7 @@ fn a_spark_job_sorts_its_libraries() {
     assert_eq!(py_files, [PathBuf::from("/w/p.zip")]);
     assert_eq!(files, [PathBuf::from("/w/data.txt")]);
     assert_eq!(conf["spark.hadoop.fs.s3a.secret.key"], "s");
+    assert_eq!(conf["spark.driver.extraClassPath"], "/opt/a.jar:/opt/b.jar");
     assert!(!conf.keys().any(|key| key.contains("edp.")));
 }
 
@@ -153,8 +155,11 @@ fn streaming_commands_are_words() {
         ..Staged::default()
     };
     let plan = of("MapReduce.Streaming").plan(&staged("awk '{print $1}'", json!(3))).expect("a plan");
-    let Plan::Streaming { mapper, reducers, .. } = plan else { panic!("another plan") };
+    let Plan::Streaming { mapper, reducers, env, .. } = plan else { panic!("another plan") };
     assert_eq!(mapper, ["awk", "{print $1}"]);
+    let set = |key: &str| env.get(key).map(String::as_str);
+    assert_eq!((set("mapred_input_dir"), set("mapred_output_dir")), (Some("/in"), Some("/out")), "section 8.5");
+    assert_eq!(set("mapreduce_job_reduces"), Some("3"));
     assert_eq!(reducers, 3);
     assert!(refusal(of("MapReduce.Streaming").plan(&staged("awk '", json!(1)))).contains("quote"));
     assert!(refusal(of("MapReduce.Streaming").plan(&staged("cat", json!("many")))).contains("number"));

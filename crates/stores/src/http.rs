@@ -1,10 +1,11 @@
 //! `http` and `https` urls. Errors name the url without its query and without credentials.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use async_trait::async_trait;
 use futures::StreamExt;
 use reqwest::{Client, StatusCode, redirect::Policy};
+use serde_json::Value;
 use url::Url;
 
 use crate::{Access, Content, Store, StoreError};
@@ -36,9 +37,13 @@ impl Store for HttpStore {
         &["http", "https"]
     }
 
-    async fn open(&self, url: &Url, _access: &Access<'_>) -> Result<Content, StoreError> {
+    async fn open(&self, url: &Url, access: &Access<'_>) -> Result<Content, StoreError> {
         let name = shown(url);
-        let answer = self.0.get(url.clone()).send().await.map_err(|error| failed(&name, &error))?;
+        let mut request = self.0.get(url.clone());
+        if let Some((user, password)) = login(access) {
+            request = request.basic_auth(user, password);
+        }
+        let answer = request.send().await.map_err(|error| failed(&name, &error))?;
         match answer.status() {
             status if status.is_success() => {}
             status @ (StatusCode::NOT_FOUND | StatusCode::GONE) => {
@@ -55,20 +60,36 @@ impl Store for HttpStore {
     }
 }
 
+/// User and password that were stored with the binary; without them those of the url count.
+fn login<'a>(access: &Access<'a>) -> Option<(&'a str, Option<&'a str>)> {
+    let credentials = access.credentials?;
+    let text = |key: &str| credentials.get(key).and_then(Value::as_str);
+    Some((text("user")?, text("password")))
+}
+
 /// The url without user, password and query.
 fn shown(url: &Url) -> String {
-    format!("{}://{}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }
 
 fn failed(name: &str, error: &reqwest::Error) -> StoreError {
-    let what = if error.is_timeout() {
+    let what = if error.is_redirect() {
+        "redirects too often or to where it may not"
+    } else if error.is_timeout() {
         "did not answer in time"
     } else if error.is_connect() {
         "cannot be connected to"
-    } else if error.is_redirect() {
-        "redirects too often"
     } else {
         "broke off"
     };
-    StoreError::Unreachable(format!("{name} {what}"))
+    StoreError::Unreachable(match cause(error) {
+        Some(cause) => format!("{name} {what}: {cause}"),
+        None => format!("{name} {what}"),
+    })
+}
+
+/// The innermost cause. The outer texts hold the whole url, with what must not be told.
+fn cause(error: &reqwest::Error) -> Option<&(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |inner| (*inner).source()).last()
 }

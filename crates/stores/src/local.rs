@@ -8,7 +8,8 @@ use std::{
 use async_trait::async_trait;
 use futures::StreamExt;
 use percent_encoding::percent_decode_str;
-use tokio::fs::File;
+use rustix::fs::OFlags;
+use tokio::fs::{File, OpenOptions};
 use tokio_util::io::ReaderStream;
 use url::Url;
 
@@ -84,16 +85,18 @@ impl<R: Roots> Store for LocalStore<R> {
 
     async fn open(&self, url: &Url, _access: &Access<'_>) -> Result<Content, StoreError> {
         if url.host_str().is_some_and(|host| !host.is_empty()) {
-            let text = format!("{url} names a host: this server reads only its own files (file:///path, hdfs:///path)");
-            return Err(StoreError::Unsupported(text));
+            return Err(StoreError::Unsupported(format!(
+                "the {} url names a host: this server reads only its own files (file:///path, hdfs:///path)",
+                url.scheme()
+            )));
         }
         let decoded = percent_decode_str(url.path()).decode_utf8();
-        let decoded = decoded.map_err(|_| StoreError::Unsupported(format!("{url} is not UTF-8")))?;
+        let decoded = decoded.map_err(|_| StoreError::Unsupported(format!("{} is not UTF-8", url.path())))?;
         if decoded.contains('\0') {
             return Err(StoreError::Unsupported("the path holds a zero byte".to_owned()));
         }
         let path = self.0.resolve(Path::new(decoded.as_ref()))?;
-        let file = File::open(&path).await.map_err(|error| failed(&path, &error))?;
+        let file = open(&path).await.map_err(|error| failed(&path, &error))?;
         let metadata = file.metadata().await.map_err(|error| failed(&path, &error))?;
         if !metadata.is_file() {
             return Err(StoreError::NotFound(format!("{} is not a file", path.display())));
@@ -101,6 +104,13 @@ impl<R: Roots> Store for LocalStore<R> {
         let stream = ReaderStream::new(file).map(move |piece| piece.map_err(|error| failed(&path, &error)));
         Ok(Content { size: Some(metadata.len()), stream: stream.boxed() })
     }
+}
+
+/// Opens a resolved path. The open of a pipe must not wait for its writer, and a link that took the file's place after it was
+/// resolved is not followed.
+async fn open(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits();
+    OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path).await
 }
 
 fn failed(path: &Path, error: &io::Error) -> StoreError {

@@ -1,0 +1,77 @@
+//! Files of this host: only below the roots, whatever the path or a link says.
+
+use std::os::unix::fs::symlink;
+
+use foggara_stores::{Roots, StoreError};
+
+use crate::place::{bytes_of, place};
+
+#[tokio::test]
+async fn a_path_that_leads_out_is_denied() {
+    let place = place().await;
+    let secret = place.outside.join("secret");
+    std::fs::write(&secret, "s").expect("a file");
+    symlink(&secret, place.files.join("link")).expect("a link");
+    symlink(&place.outside, place.files.join("folder")).expect("a link");
+    for url in [
+        format!("file://{}", secret.display()),
+        "file:///etc/passwd".to_owned(),
+        place.local("link"),
+        place.local("folder/secret"),
+        // The parser of urls takes plain dots away; encoded slashes it leaves.
+        place.local("../outside/secret"),
+        place.local("..%2foutside%2fsecret"),
+        format!("hdfs://{}", secret.display()),
+    ] {
+        let error = place.refused(&url).await;
+        assert!(matches!(error, StoreError::Denied(_)), "{url}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_stays_inside_is_followed() {
+    let place = place().await;
+    std::fs::write(place.files.join("a b"), "inside").expect("a file");
+    symlink("a b", place.files.join("link")).expect("a link");
+    for url in [place.local("link"), place.local("a%20b"), place.local("link").replacen("file:", "hdfs:", 1)] {
+        let content = place.open(&url).await.unwrap_or_else(|error| panic!("{url}: {error}"));
+        assert_eq!(bytes_of(content).await.expect("bytes"), b"inside", "{url}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_file_is_refused_at_once() {
+    let place = place().await;
+    std::fs::create_dir(place.files.join("folder")).expect("a folder");
+    let pipe = std::process::Command::new("mkfifo").arg(place.files.join("pipe")).status().expect("mkfifo");
+    assert!(pipe.success());
+    for name in ["folder", "pipe"] {
+        let error = place.refused(&place.local(name)).await;
+        assert!(matches!(&error, StoreError::NotFound(text) if text.contains("not a file")), "{name}: {error:?}");
+    }
+    for url in ["file://somewhere/p", "hdfs://name:8020/p", "hdfs://me:secret@name/p"] {
+        let error = place.refused(url).await;
+        assert!(matches!(&error, StoreError::Unsupported(text) if text.contains("host")), "{url}: {error:?}");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+    let error = place.refused(&place.local("zero%00byte")).await;
+    assert!(matches!(error, StoreError::Unsupported(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_there_yet_is_resolved_by_what_is() {
+    let place = place().await;
+    let canonical = place.files.canonicalize().expect("a folder");
+    let resolved = place.roots.resolve(&place.files.join("new/output")).expect("below the root");
+    assert_eq!(resolved, canonical.join("new/output"));
+    symlink(&place.outside, place.files.join("out")).expect("a link");
+    symlink(place.outside.join("later"), place.files.join("dangling")).expect("a link");
+    for path in ["out/new", "new/../../outside"] {
+        let error = place.roots.resolve(&place.files.join(path)).expect_err(path);
+        assert!(matches!(error, StoreError::Denied(_)), "{path}: {error:?}");
+    }
+    // What a dangling link names could be made outside later.
+    place.roots.resolve(&place.files.join("dangling/new")).expect_err("a dangling link");
+    place.roots.resolve(std::path::Path::new("relative")).expect_err("a relative path");
+    place.roots.resolve(&place.files.with_file_name("files-beside")).expect_err("only its name begins like the root");
+}

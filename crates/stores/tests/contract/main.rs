@@ -1,0 +1,6 @@
+//! What holds for every store, and what holds for each.
+
+mod every;
+mod http;
+mod local;
+mod place;

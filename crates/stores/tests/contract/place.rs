@@ -1,0 +1,189 @@
+//! One place with all stores: a folder, a database, and a web server of its own.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use foggara_db::{
+    Db, SealKeys,
+    internal_binaries::{self, PIECE},
+};
+use foggara_domain::{InternalBinaryId, ProjectId, Secret, Timestamp, binary::InternalBinary, flag::Flag};
+use foggara_stores::{
+    Access, Content, Fetched, HttpStore, InternalStore, LocalRoots, LocalStore, StoreError, Stores, fetch_into_file,
+};
+use futures::{StreamExt, stream};
+use serde_json::{Map, Value};
+use tokio::net::TcpListener;
+use url::Url;
+
+/// How long an answer may take: a store that waits for ever fails its test.
+const SOON: Duration = Duration::from_secs(20);
+
+pub struct Place {
+    pub stores: Stores,
+    pub db: Db,
+    /// The root of local files.
+    pub files: PathBuf,
+    /// A folder that is no root.
+    pub outside: PathBuf,
+    pub roots: LocalRoots,
+    pub project: ProjectId,
+    pub web: SocketAddr,
+    dir: tempfile::TempDir,
+}
+
+pub async fn place() -> Place {
+    // Another test of this process may have installed it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let dir = tempfile::tempdir().expect("a folder");
+    let (files, outside) = (dir.path().join("files"), dir.path().join("outside"));
+    std::fs::create_dir(&files).expect("a folder");
+    std::fs::create_dir(&outside).expect("a folder");
+    let url = Secret::new(format!("sqlite:{}", dir.path().join("db").display()));
+    let db = Db::open(foggara_db::Settings { url, connections: 4, seal_keys: SealKeys::generate() }).await;
+    let db = db.expect("the database opens");
+    db.migrate(Timestamp::from_micros(0)).await.expect("the database is brought up to date");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let web = listener.local_addr().expect("an address");
+    let routes = Router::new()
+        .route("/files/{name}", get(file))
+        .route("/broken", get(broken))
+        .route("/private", get(private))
+        .route("/moved/{name}", get(async |Path(name): Path<String>| Redirect::temporary(&format!("/files/{name}"))))
+        .route("/round", get(async || Redirect::temporary("/round")))
+        .route("/away", get(async || Redirect::temporary("file:///etc/hostname")))
+        .route("/status/{code}", get(async |Path(code): Path<u16>| StatusCode::from_u16(code).expect("a status")))
+        .with_state(files.clone());
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    let roots = LocalRoots::new(vec![files.clone()]);
+    let stores = Stores::new()
+        .with(Arc::new(LocalStore::new(roots.clone())))
+        .with(Arc::new(InternalStore::new(db.clone())))
+        .with(Arc::new(HttpStore::new().expect("a client")));
+    Place { stores, db, files, outside, roots, project: ProjectId::from("1".repeat(32)), web, dir }
+}
+
+async fn file(State(files): State<PathBuf>, Path(name): Path<String>) -> Response {
+    match tokio::fs::read(files.join(name)).await {
+        Ok(bytes) => bytes.into_response(),
+        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// Announces ten bytes, sends three, and breaks the connection.
+async fn broken() -> Response {
+    let pieces: [Result<Bytes, std::io::Error>; 2] =
+        [Ok(Bytes::from_static(b"abc")), Err(std::io::Error::other("planned"))];
+    ([(header::CONTENT_LENGTH, "10")], Body::from_stream(stream::iter(pieces))).into_response()
+}
+
+/// For `me` with the password `secret`.
+async fn private(headers: HeaderMap) -> Response {
+    match headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) {
+        Some("Basic bWU6c2VjcmV0") => "yours".into_response(),
+        _ => StatusCode::UNAUTHORIZED.into_response(),
+    }
+}
+
+impl Place {
+    /// Puts bytes under a name into every store; gives the urls.
+    pub async fn put(&self, name: &str, bytes: &[u8]) -> Vec<String> {
+        std::fs::write(self.files.join(name), bytes).expect("a file");
+        vec![self.local(name), self.web(&format!("/files/{name}")), self.upload(name, bytes).await]
+    }
+
+    /// Urls of every store behind which there is nothing.
+    pub fn nothing(&self) -> Vec<String> {
+        let internal = format!("internal-db://{}", InternalBinaryId::new());
+        vec![self.local("nothing"), self.web("/files/nothing"), internal]
+    }
+
+    pub fn local(&self, name: &str) -> String {
+        format!("file://{}/{name}", self.files.display())
+    }
+
+    pub fn web(&self, path: &str) -> String {
+        format!("http://{}{path}", self.web)
+    }
+
+    /// Uploads bytes into the database, as the service does it.
+    pub async fn upload(&self, name: &str, bytes: &[u8]) -> String {
+        let binary = InternalBinary {
+            id: InternalBinaryId::new(),
+            project: self.project.clone(),
+            name: name.to_owned(),
+            size: u64::try_from(bytes.len()).expect("a size"),
+            sha256: String::new(),
+            is_public: Flag::Off,
+            is_protected: Flag::Off,
+            created_at: Timestamp::from_micros(0),
+            updated_at: None,
+        };
+        let url = format!("internal-db://{}", binary.id);
+        let pieces: Vec<Vec<u8>> = bytes.chunks(PIECE).map(<[u8]>::to_vec).collect();
+        let done = self.db.write(move |conn| {
+            let (binary, pieces) = (binary.clone(), pieces.clone());
+            Box::pin(async move {
+                internal_binaries::begin(conn, &binary).await?;
+                for (number, piece) in (0..).zip(pieces) {
+                    internal_binaries::put_piece(conn, &binary.id, number, piece).await?;
+                }
+                internal_binaries::finish(conn, &binary.id, binary.size, "").await
+            })
+        });
+        done.await.expect("an upload");
+        url
+    }
+
+    pub async fn open(&self, url: &str) -> Result<Content, StoreError> {
+        self.open_with(url, None).await
+    }
+
+    pub async fn open_with(&self, url: &str, credentials: Option<&Map<String, Value>>) -> Result<Content, StoreError> {
+        let url = Url::parse(url).expect("a url");
+        let store = self.stores.get(url.scheme()).expect("a store");
+        let access = Access { project: &self.project, caller: None, credentials };
+        tokio::time::timeout(SOON, store.open(&url, &access)).await.expect("an answer in time")
+    }
+
+    /// Opens a url that has to be refused.
+    pub async fn refused(&self, url: &str) -> StoreError {
+        match self.open(url).await {
+            Ok(_) => panic!("{url} was opened"),
+            Err(error) => error,
+        }
+    }
+
+    /// Where fetched files go.
+    pub fn target(&self, name: &str) -> PathBuf {
+        let folder = self.dir.path().join("fetched");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        folder.join(name)
+    }
+
+    pub async fn fetch(&self, url: &str, name: &str, limit: u64) -> Result<Fetched, StoreError> {
+        let content = self.open(url).await?;
+        let path = self.target(name);
+        tokio::time::timeout(SOON, fetch_into_file(content, &path, limit)).await.expect("an end in time")
+    }
+
+    /// Names of the files that fetches left.
+    pub fn fetched(&self) -> Vec<String> {
+        let folder = self.target("x");
+        let entries = std::fs::read_dir(folder.parent().expect("a folder")).expect("a folder");
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+    }
+}
+
+pub async fn bytes_of(content: Content) -> Result<Vec<u8>, StoreError> {
+    let pieces: Vec<Result<Bytes, StoreError>> =
+        tokio::time::timeout(SOON, content.stream.collect()).await.expect("an end in time");
+    Ok(pieces.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
+}

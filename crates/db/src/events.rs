@@ -41,17 +41,25 @@ pub async fn after(conn: &mut Conn, position: i64, limit: u32) -> Result<Vec<Eve
     conn.all(sql(text).bind(position).bind(limit)).await?.iter().map(read).collect()
 }
 
-/// Gives positions to the rows that have none yet. On SQLite they are numbered at once.
+/// Gives positions to the rows that have none yet, and says to how many. On SQLite they are numbered at once. Positions come
+/// from a sequence, so that none is given twice when the events of a removed execution go.
 pub async fn number(db: &Db) -> Result<u64> {
     if db.kind() == Kind::Sqlite {
         return Ok(0);
     }
+    // Looking costs no transaction; this runs all the time.
+    let unnumbered = sql("SELECT number FROM event WHERE position IS NULL LIMIT 1");
+    if db.read().await?.first(unnumbered).await?.is_none() {
+        return Ok(0);
+    }
     db.write_part(|conn| {
         Box::pin(async move {
+            // Held until the commit: nobody draws positions that become visible before these.
             conn.run(sql("SELECT pg_advisory_xact_lock($1)").bind(NUMBERER)).await?;
-            conn.run(sql("UPDATE event SET position = n.position FROM (\
-                 SELECT number, (SELECT COALESCE(MAX(position), 0) FROM event) + row_number() OVER (ORDER BY number) AS position \
-                 FROM event WHERE position IS NULL) n WHERE event.number = n.number"))
+            conn.run(sql("WITH numbered AS MATERIALIZED (\
+                 SELECT number, nextval('event_position') AS position \
+                 FROM (SELECT number FROM event WHERE position IS NULL ORDER BY number) waiting) \
+                 UPDATE event SET position = numbered.position FROM numbered WHERE event.number = numbered.number"))
                 .await
         })
     })

@@ -18,7 +18,7 @@ use sqlx::{
 
 use crate::{
     Query, Row, Value,
-    error::{CONFLICT, from_sqlx, is_conflict},
+    error::{CONFLICT, from_sqlx, is_conflict, leaves_open},
     once,
     seal::SealKeys,
     writer::Writer,
@@ -309,7 +309,7 @@ where
                     return Ok(done);
                 }
                 Err(error) if is_conflict(&error) && tried < TRIES => {}
-                Err(sqlx::Error::Database(error)) => return Err(from_sqlx(sqlx::Error::Database(error))),
+                Err(error) if !leaves_open(&error) => return Err(from_sqlx(error)),
                 // The connection broke at COMMIT: the server knows what became of it.
                 Err(_) => {
                     drop(open);
@@ -349,18 +349,24 @@ impl Drop for OpenTransaction {
     }
 }
 
-/// Whether a transaction was committed; nothing when even the server cannot say, or cannot be asked.
+/// How long a server is asked what became of a transaction.
+const ASK: Duration = Duration::from_secs(5);
+
+/// Whether a transaction was committed; nothing when even the server cannot say, or cannot be asked in time.
 async fn outcome(pool: &PgPool, number: &str) -> Option<bool> {
-    for _ in 0..5 {
-        let asked = sqlx::query_scalar::<_, Option<String>>("SELECT pg_xact_status($1::text::xid8)")
-            .bind(number)
-            .fetch_one(pool)
-            .await;
-        match asked {
-            Ok(Some(status)) if status == "committed" => return Some(true),
-            Ok(Some(status)) if status == "aborted" => return Some(false),
-            _ => tokio::time::sleep(Duration::from_millis(300)).await,
+    let ask = async {
+        loop {
+            let asked = sqlx::query_scalar::<_, Option<String>>("SELECT pg_xact_status($1::text::xid8)")
+                .bind(number)
+                .fetch_one(pool)
+                .await;
+            match asked.as_ref().map(|status| status.as_deref()) {
+                Ok(Some("committed")) => return true,
+                Ok(Some("aborted")) => return false,
+                // In progress still, or not reachable yet.
+                _ => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
         }
-    }
-    None
+    };
+    tokio::time::timeout(ASK, ask).await.ok()
 }

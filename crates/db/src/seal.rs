@@ -77,15 +77,22 @@ impl SealKeys {
         Ok(Self(Arc::new(keys)))
     }
 
-    /// Writes the keyring file by rename.
+    /// Writes the keyring file by rename, for good: without it everything that is sealed is lost.
     pub fn save(&self, path: &Path) -> std::io::Result<()> {
         let keys = self.0.iter().map(|(id, key)| (*id, hex(key))).collect();
         let text = serde_json::to_string_pretty(&Keyring { keys })?;
         let new = path.with_extension("new");
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        // A left-over could have another mode.
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        fs::rename(&new, path)
+        fs::rename(&new, path)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::File::open(folder)?.sync_all()
     }
 
     /// Seals a text for one column of one row.
@@ -164,5 +171,35 @@ mod tests {
         let rotated = keys.rotated().expect("rotated");
         assert_eq!(rotated.open("data_source.credentials.1", &sealed).expect("opened"), "secret");
         assert!(SealKeys::generate().open("data_source.credentials.1", &sealed).is_err());
+    }
+
+    #[test]
+    fn a_keyring_is_made_once_is_private_and_keeps_its_old_keys() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("seal.json");
+        let made = SealKeys::load_or_create(&path).expect("made");
+        assert_eq!(fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
+        let sealed = made.seal("t.c.1", "secret").expect("sealed");
+        let read = SealKeys::load_or_create(&path).expect("read");
+        assert_eq!(read.open("t.c.1", &sealed).expect("opened"), "secret");
+        read.rotated().expect("rotated").save(&path).expect("saved");
+        assert_eq!(fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
+        let rotated = SealKeys::load_or_create(&path).expect("read");
+        assert_eq!(rotated.open("t.c.1", &sealed).expect("opened"), "secret");
+        let newer = rotated.seal("t.c.1", "secret").expect("sealed");
+        assert!(made.open("t.c.1", &newer).is_err(), "the new key seals");
+    }
+
+    #[test]
+    fn a_damaged_keyring_is_refused_and_not_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("seal.json");
+        for text in ["", "{", r#"{"keys": {}}"#, r#"{"keys": {"1": "abc"}}"#, r#"{"keys": {"256": "00"}}"#] {
+            fs::write(&path, text).expect("written");
+            let refused = SealKeys::load_or_create(&path).expect_err(text);
+            assert!(refused.to_string().contains("seal.json"), "{refused}");
+            assert_eq!(fs::read_to_string(&path).expect("read"), text);
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! Wakes between servers: a NOTIFY after commit, coalesced, on connections of their own. A wake may be lost; everybody polls
 //! too. Within one process the application has a wake of its own, so SQLite needs nothing here.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use foggara_domain::Result;
-use sqlx::postgres::PgListener;
+use sqlx::postgres::{PgListener, PgPool};
 use tokio::sync::Notify;
 
-use crate::{Db, error::from_sqlx};
+use crate::Db;
 
 const CHANNEL: &str = "foggara_wake";
 
@@ -49,22 +49,26 @@ impl Db {
         Wakes(Some(wanted))
     }
 
-    /// Calls `woken` for each wake of another server, for ever; returns at once on SQLite.
+    /// Calls `woken` for each wake of another server, for ever, also after a while in which the database was away. Returns
+    /// at once on SQLite.
     pub async fn listen(&self, woken: impl Fn()) -> Result<()> {
         let Some(pool) = self.postgres() else { return Ok(()) };
         loop {
-            let mut listener = PgListener::connect_with(pool).await.map_err(from_sqlx)?;
-            listener.listen(CHANNEL).await.map_err(from_sqlx)?;
-            loop {
-                match listener.recv().await {
-                    Ok(_) => woken(),
-                    Err(error) => {
-                        tracing::debug!("listening for wakes broke off: {error}");
-                        break;
-                    }
-                }
-            }
+            let Err(error) = hear(pool, &woken).await;
+            tracing::debug!("listening for wakes broke off, polling goes on: {error}");
             tokio::time::sleep(AGAIN).await;
+            // What was sent in between was not heard.
+            woken();
         }
+    }
+}
+
+/// Listens until the connection breaks.
+async fn hear(pool: &PgPool, woken: &impl Fn()) -> Result<Infallible, sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(CHANNEL).await?;
+    loop {
+        listener.recv().await?;
+        woken();
     }
 }

@@ -10,5 +10,7 @@ mod contract {
     pub mod migrations;
     pub mod ownership;
     pub mod resources;
+    pub mod trouble;
+    pub mod wakes;
     pub mod writes;
 }

@@ -183,6 +183,8 @@ CREATE TABLE event (
     text TEXT COLLATE "C",
     UNIQUE (execution_id, sequence)
 );
+-- Not the highest position in use plus one: the events of a removed execution go, and their positions must not come again.
+CREATE SEQUENCE event_position;
 
 -- renewals counts up while the server lives.
 CREATE TABLE server (

@@ -1,8 +1,10 @@
 //! Lists: pages against a naive model, markers, sort fields, filters.
 
-use foggara_db::executions;
+use foggara_db::{data_sources, executions};
 use foggara_domain::{
-    Error, Execution, Timestamp,
+    DataSourceId, Error, Execution, Timestamp,
+    data_source::DataSource,
+    flag::Flag,
     page::{ListQuery, Sort},
     status::{Outcome, Phase},
 };
@@ -16,6 +18,7 @@ on_both! {
     filters_choose_rows
     wrong_questions_are_refused
     a_long_list_without_a_limit_is_whole
+    pages_by_times_and_nulls_are_the_pieces_of_the_whole_list
 }
 
 async fn fill(fresh: &Fresh, many: i64) -> Vec<Execution> {
@@ -181,4 +184,68 @@ async fn a_long_list_without_a_limit_is_whole(fresh: Fresh) {
     let (items, prev, next) = ids(&fresh, &ListQuery::default()).await;
     assert_eq!(items, model(&rows, None));
     assert_eq!((prev, next), (None, None));
+}
+
+fn source(number: i64) -> DataSource {
+    DataSource {
+        id: DataSourceId::new(),
+        project: project(),
+        name: format!("source-{number}"),
+        description: None,
+        kind: "hdfs".to_owned(),
+        url: "/p".to_owned(),
+        credentials: None,
+        is_public: Flag::Off,
+        is_protected: Flag::Null,
+        // Some at the same time, some never changed.
+        created_at: Timestamp::from_micros(NOW.as_micros() + number % 3),
+        updated_at: (number % 2 == 0).then(|| Timestamp::from_micros(NOW.as_micros() - number)),
+    }
+}
+
+async fn pages_by_times_and_nulls_are_the_pieces_of_the_whole_list(fresh: Fresh) {
+    let sources: Vec<DataSource> = (0..9).map(source).collect();
+    let stored = sources.clone();
+    fresh
+        .db
+        .write(move |conn| {
+            let sources = stored.clone();
+            Box::pin(async move {
+                for source in &sources {
+                    data_sources::insert(conn, source).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+        .expect("stored");
+    let mut conn = fresh.db.read().await.expect("a reader");
+    for field in ["created_at", "updated_at"] {
+        for descending in [false, true] {
+            // Null comes before every time.
+            let key = |source: &DataSource| {
+                let at = if field == "created_at" { Some(source.created_at) } else { source.updated_at };
+                (at.map(Timestamp::as_micros), source.id.to_string())
+            };
+            let mut whole: Vec<_> = sources.iter().map(key).collect();
+            whole.sort();
+            if descending {
+                whole.reverse();
+            }
+            for limit in [1u64, 2, 4, 9] {
+                let (mut pieces, mut marker) = (Vec::new(), None);
+                loop {
+                    let sort = Some(Sort { field: field.to_owned(), descending });
+                    let query = ListQuery { limit: Some(limit), marker, sort, ..Default::default() };
+                    let page = data_sources::list(&mut conn, &project(), &query).await.expect("a page");
+                    pieces.extend(page.items.iter().map(key));
+                    marker = page.next;
+                    if marker.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(pieces, whole, "{field}, descending: {descending}, by {limit}");
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod api;
 mod crash;
+mod engines;
 mod identity;
 mod lifecycle;
 mod rights;

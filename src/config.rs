@@ -17,9 +17,18 @@ use toml::{Table, Value};
 struct Entry {
     section: &'static str,
     key: &'static str,
+    /// Its Rust type, as it is written in the table.
+    kind: &'static str,
     doc: &'static [&'static str],
     /// Its default as TOML; nothing when it is unset by default.
     default: Option<Value>,
+}
+
+impl Entry {
+    /// Whether a variable's text is the value as it stands: a path `2024` and a region `true` are no number and no flag.
+    fn is_text(&self) -> bool {
+        ["String", "PathBuf", "Role"].iter().any(|text| self.kind.contains(text)) && !self.kind.contains("Vec")
+    }
 }
 
 macro_rules! sections {
@@ -41,6 +50,7 @@ macro_rules! sections {
                     Entry {
                         section: $section,
                         key: stringify!($key),
+                        kind: stringify!($type),
                         doc: &[$($doc),*],
                         default: { let default: $type = $default; Value::try_from(default).ok() },
                     },
@@ -243,20 +253,72 @@ impl Sources {
         }
         for (name, text) in &self.variables {
             let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
-            known(&key).map_err(|reason| format!("{name}: {reason}"))?;
-            insert(&mut table, &key, variable_value(text));
+            let setting = known(&key).map_err(|reason| format!("{name}: {reason}"))?;
+            insert(&mut table, &key, if setting.is_text() { Value::from(text.as_str()) } else { variable_value(text) });
         }
-        serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+        let config: Config = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
             let key = error.path().to_string();
-            let variable = format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"));
-            let source = match &self.file {
-                _ if self.variables.contains_key(&variable) => variable,
-                Some((path, _)) => path.display().to_string(),
-                None => "settings".to_owned(),
-            };
             let reason = error.into_inner().to_string();
-            format!("{source}: {key}: {}", reason.trim())
-        })
+            format!("{}: {key}: {}", self.source_of(&key), reason.trim())
+        })?;
+        config.check().map_err(|(key, reason)| format!("{}: {key}: {reason}", self.source_of(key)))?;
+        Ok(config)
+    }
+
+    /// Where the value of a setting came from, for errors.
+    fn source_of(&self, key: &str) -> String {
+        let variable = format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"));
+        match &self.file {
+            _ if self.variables.contains_key(&variable) => variable,
+            Some((path, _)) => path.display().to_string(),
+            None => "settings".to_owned(),
+        }
+    }
+}
+
+/// The longest time that a setting may give, in seconds: ten years.
+const LONGEST: u64 = 10 * 366 * 24 * 3600;
+
+impl Config {
+    /// What types cannot say. The error names the setting and the reason.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let Self { server, jobs, local, stores, limits, sim } = self;
+        let count = |value: Option<usize>| value.map_or(1, |value| u64::try_from(value).unwrap_or(u64::MAX));
+        for (key, value, least, most) in [
+            ("server.token_lifetime", server.token_lifetime, 1, LONGEST),
+            ("jobs.kill_grace", jobs.kill_grace, 0, LONGEST),
+            ("jobs.tombstone_days", jobs.tombstone_days, 0, LONGEST / (24 * 3600)),
+            ("jobs.host_lost_after", jobs.host_lost_after, 1, LONGEST),
+            ("jobs.max_waiting", jobs.max_waiting, 1, u64::MAX),
+            ("local.max_running", count(local.max_running), 1, u64::MAX),
+            ("local.spark_cores", count(local.spark_cores), 1, u64::MAX),
+            ("local.log_limit", local.log_limit, 1024, u64::MAX),
+            ("limits.json_body", limits.json_body, 1, u64::MAX),
+            ("limits.internal_binary", limits.internal_binary, 1, u64::MAX),
+            ("limits.staged_binary", limits.staged_binary, 1, u64::MAX),
+            ("limits.fetch_seconds", limits.fetch_seconds, 1, LONGEST),
+            ("limits.request_seconds", limits.request_seconds, 1, LONGEST),
+            ("sim.run_ms", sim.run_ms, 0, LONGEST * 1000),
+        ] {
+            if value < least {
+                return Err((key, format!("{value} is too small; the least is {least}")));
+            }
+            if value > most {
+                return Err((key, format!("{value} is too large; the most is {most}")));
+            }
+        }
+        if server.region.trim().is_empty() {
+            return Err(("server.region", "it is empty; clients look for a name, RegionOne by default".to_owned()));
+        }
+        let origin = |text: &str| text == "*" || text.starts_with("http://") || text.starts_with("https://");
+        if let Some(wrong) = server.cors_origins.iter().find(|text| !origin(text)) {
+            let reason = format!("'{wrong}' is no origin; one looks like https://host or https://host:port, or is *");
+            return Err(("server.cors_origins", reason));
+        }
+        if let Some(root) = stores.file.roots.iter().flatten().find(|root| !root.is_absolute()) {
+            return Err(("stores.file.roots", format!("{} is not an absolute path", root.display())));
+        }
+        Ok(())
     }
 }
 
@@ -292,24 +354,27 @@ fn walk(table: &Table, path: &mut Vec<String>, keys: &mut Vec<String>) {
     for (key, value) in table {
         path.push(key.clone());
         match value {
-            Value::Table(inner) => walk(inner, path, keys),
+            // An empty table is a section, known or not.
+            Value::Table(inner) if !inner.is_empty() || is_section(path) => walk(inner, path, keys),
             _ => keys.push(path.join(".")),
         }
         path.pop();
     }
 }
 
-/// Whether a dotted name is a setting; else the reason with the nearest one.
-fn known(key: &str) -> Result<(), String> {
-    let all: Vec<String> = reference()
-        .into_iter()
-        .flat_map(|(_, _, entries)| entries)
-        .map(|entry| format!("{}.{}", entry.section, entry.key))
-        .collect();
-    if all.iter().any(|known| known == key) {
-        return Ok(());
+fn is_section(path: &[String]) -> bool {
+    let path = path.join(".");
+    reference().iter().any(|(section, _, _)| *section == path || section.starts_with(&format!("{path}.")))
+}
+
+/// The setting of a dotted name; else the reason with the nearest one.
+fn known(key: &str) -> Result<Entry, String> {
+    let name = |entry: &Entry| format!("{}.{}", entry.section, entry.key);
+    let mut all: Vec<Entry> = reference().into_iter().flat_map(|(_, _, entries)| entries).collect();
+    if let Some(found) = all.iter().position(|entry| name(entry) == key) {
+        return Ok(all.swap_remove(found));
     }
-    let nearest = all.iter().min_by_key(|known| strsim::levenshtein(known, key)).map_or("", String::as_str);
+    let nearest = all.iter().map(name).min_by_key(|known| strsim::levenshtein(known, key)).unwrap_or_default();
     Err(format!("unknown setting; the nearest known one is {nearest} (`foggara config` prints all)"))
 }
 
@@ -339,6 +404,34 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_for_a_text_is_taken_as_it_stands() {
+        let of = |key: &str, text: &str| load("", &[(key, text)]).expect("settings");
+        assert_eq!(of("FOGGARA__SERVER__REGION", "1").server.region, "1");
+        assert_eq!(of("FOGGARA__SERVER__DATA_DIR", "2024").server.data_dir, Some(PathBuf::from("2024")));
+        assert_eq!(of("FOGGARA__SERVER__ROLE", "worker").server.role, Role::Worker);
+        assert_eq!(of("FOGGARA__SERVER__INSECURE_HTTP", "true").server.insecure_http, true);
+        assert_eq!(of("FOGGARA__SERVER__CORS_ORIGINS", r#"["*"]"#).server.cors_origins, ["*"]);
+    }
+
+    #[test]
+    fn values_out_of_their_range_are_refused() {
+        for (file, key, reason) in [
+            ("[jobs]\nkill_grace = 99999999999", "jobs.kill_grace", "too large"),
+            ("[jobs]\nkill_grace = -1", "jobs.kill_grace", "-1"),
+            ("[local]\nmax_running = 0", "local.max_running", "too small"),
+            ("[limits]\nrequest_seconds = 0", "limits.request_seconds", "too small"),
+            ("[server]\nregion = ' '", "server.region", "empty"),
+            ("[server]\ncors_origins = ['example.org']", "server.cors_origins", "example.org"),
+            ("[stores.file]\nroots = ['data']", "stores.file.roots", "absolute"),
+        ] {
+            let error = load(file, &[]).expect_err(file);
+            assert!(error.starts_with(&format!("f.toml: {key}: ")) && error.contains(reason), "{error}");
+        }
+        let error = load("", &[("FOGGARA__JOBS__MAX_WAITING", "0")]).expect_err("refused");
+        assert!(error.starts_with("FOGGARA__JOBS__MAX_WAITING: jobs.max_waiting: "), "{error}");
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let unknown = load("[jobs]\nkill_graze = 3\n", &[]).expect_err("refused");
         assert!(unknown.contains("f.toml: jobs.kill_graze") && unknown.contains("jobs.kill_grace"), "{unknown}");
@@ -348,6 +441,9 @@ mod tests {
         assert!(variable.contains("FOGGARA__SERVER__ROLE") && variable.contains("boss"), "{variable}");
         let name = load("", &[("FOGGARA__SERVER__LISTN", "x")]).expect_err("refused");
         assert!(name.contains("FOGGARA__SERVER__LISTN") && name.contains("server.listen"), "{name}");
+        let section = load("[jbos]\n", &[]).expect_err("refused");
+        assert!(section.contains("f.toml: jbos"), "{section}");
+        assert!(load("[stores]\n[jobs]\n", &[]).is_ok(), "empty sections are no fault");
         assert!(load("[jobs\n", &[]).expect_err("refused").contains("f.toml"));
     }
 }

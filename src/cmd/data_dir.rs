@@ -76,13 +76,49 @@ fn rand_suffix() -> u32 {
     }
 }
 
-/// Makes the directory with mode 0700; gives its absolute path.
+/// Makes the directory with mode 0700; gives its absolute path. A directory with other people's things in it, such as a home,
+/// is not closed to them but refused.
 pub fn make(path: &Path) -> Result<PathBuf> {
     let fail = || format!("make the data directory {}", path.display());
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(fail)?;
     let path = path.canonicalize().with_context(fail)?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).with_context(fail)?;
+    let open_to_others = path.metadata().with_context(fail)?.permissions().mode() & 0o077 != 0;
+    if open_to_others {
+        if !is_ours_or_empty(&path).with_context(fail)? {
+            bail!(
+                "{} holds other things and is open to other users: name a directory that holds only foggara's data",
+                path.display()
+            );
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).with_context(fail)?;
+    }
     Ok(path)
+}
+
+fn is_ours_or_empty(path: &Path) -> std::io::Result<bool> {
+    if path.join("lock").is_file() || path.join("foggara.db").is_file() {
+        return Ok(true);
+    }
+    // What may be there before the first start.
+    const OURS: [&str; 5] = ["foggara.toml", "sim.json", "files", "engines", "server.log"];
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        if !OURS.iter().any(|ours| name == *ours) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The absolute path of a data directory with a database in it, for commands that have nothing to do without one.
+pub fn existing(path: &Path) -> Result<PathBuf> {
+    let absolute = path.canonicalize().ok().filter(|path| path.join("foggara.db").is_file());
+    absolute.with_context(|| {
+        format!(
+            "{} is no data directory of a server: start one on it once, or name another directory with --data-dir",
+            path.display()
+        )
+    })
 }
 
 /// Whether a server holds the directory at the moment.
@@ -101,4 +137,50 @@ pub fn private_file(path: &Path, text: &str) -> Result<()> {
         fs::rename(&new, path)
     };
     write().with_context(|| format!("write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("it is there").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn it_is_private_and_never_somebody_elses() {
+        let place = tempfile::tempdir().expect("a folder");
+        let new = place.path().join("a/b");
+        make(&new).expect("made");
+        assert_eq!(mode(&new), 0o700);
+        let open = |name: &str| {
+            let path = place.path().join(name);
+            fs::create_dir(&path).expect("a folder");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("permissions");
+            path
+        };
+        let prepared = open("prepared");
+        fs::write(prepared.join("foggara.toml"), "").expect("a file");
+        make(&prepared).expect("the settings were there first");
+        assert_eq!(mode(&prepared), 0o700);
+        let home = open("home");
+        fs::write(home.join("letter"), "").expect("a file");
+        let error = make(&home).expect_err("it is a home").to_string();
+        assert!(error.contains("holds other things"), "{error}");
+        assert_eq!(mode(&home), 0o755, "it stays as it was");
+        assert!(existing(&place.path().join("nowhere")).is_err() && existing(&new).is_err());
+    }
+
+    #[test]
+    fn one_server_at_a_time() {
+        let place = tempfile::tempdir().expect("a folder");
+        assert!(!is_taken(place.path()));
+        let held = DataDir::take(place.path()).expect("taken");
+        assert!(is_taken(place.path()));
+        let error = DataDir::take(place.path()).err().expect("refused").to_string();
+        assert!(error.contains(&std::process::id().to_string()), "{error}");
+        assert_eq!(held.host().expect("a name"), held.host().expect("the same name"));
+        drop(held);
+        DataDir::take(place.path()).expect("free again");
+    }
 }

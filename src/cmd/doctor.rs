@@ -1,13 +1,19 @@
 //! `foggara doctor`: looks at everything that a server needs and says what is wrong and what to do. It changes nothing.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Result;
 use foggara_db::Version;
 use foggara_engines::local::Local;
 
 use super::{
     Exit, data_dir, engines, parts, print,
-    serve::{ServeArgs, settings},
+    serve::{ServeArgs, address, settings},
 };
+use crate::config::Config;
+
+/// Less free space than this is worth a word, in MiB.
+const LITTLE_ROOM: u64 = 1024;
 
 /// How a finding counts.
 enum Level {
@@ -36,8 +42,28 @@ impl Findings {
     }
 }
 
+/// Flags of `doctor`.
+#[derive(clap::Args, Debug)]
+pub struct DoctorArgs {
+    /// Settings file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Data directory
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// postgres://user:password@host:port/name; SQLite in the data directory without it
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+}
+
 /// `foggara doctor`: exit code 1 when something is bad.
-pub async fn run(args: ServeArgs) -> Result<Exit> {
+pub async fn run(args: DoctorArgs) -> Result<Exit> {
+    let args = ServeArgs {
+        config: args.config,
+        data_dir: args.data_dir,
+        database_url: args.database_url,
+        ..ServeArgs::default()
+    };
     let mut findings = Findings { bad: false };
     let (config, dir) = match settings(&args) {
         Ok(found) => found,
@@ -47,19 +73,69 @@ pub async fn run(args: ServeArgs) -> Result<Exit> {
         }
     };
     findings.add(Level::Good, "settings", "read")?;
-    let dir = data_dir::make(&dir)?;
-    let taken = if data_dir::is_taken(&dir) { ", a server uses it now" } else { ", no server uses it now" };
-    findings.add(Level::Good, "directory", &format!("{}{taken}", dir.display()))?;
-    database(&config, &dir, &mut findings).await?;
-    local(&config, &dir, &mut findings)?;
-    match parts::roots(&config, &dir) {
-        Ok(_) => findings.add(Level::Good, "files", "the folders that jobs may use are in order")?,
-        Err(error) => findings.add(Level::Bad, "files", &format!("{error:#}"))?,
+    directory(&dir, &mut findings)?;
+    match address(&config) {
+        Ok(address) => findings.add(Level::Good, "address", &address.to_string())?,
+        Err(error) => findings.add(Level::Bad, "address", &format!("{error:#}"))?,
     }
+    database(&config, &dir, &mut findings).await?;
+    stores(&config, &dir, &mut findings)?;
+    local(&config, &dir, &mut findings)?;
     Ok(if findings.bad { Exit::Failed } else { Exit::Done })
 }
 
-async fn database(config: &crate::config::Config, dir: &std::path::Path, findings: &mut Findings) -> Result<()> {
+fn directory(dir: &Path, findings: &mut Findings) -> Result<()> {
+    if !dir.exists() {
+        let text = format!("{} is not there yet: the first start of the server makes it", dir.display());
+        return findings.add(Level::Good, "directory", &text);
+    }
+    let taken = if data_dir::is_taken(dir) { "a server uses it now" } else { "no server uses it now" };
+    findings.add(Level::Good, "directory", &format!("{}, {taken}", dir.display()))?;
+    match rustix::fs::access(dir, rustix::fs::Access::WRITE_OK) {
+        Ok(()) => {}
+        Err(error) => {
+            findings.add(Level::Bad, "directory", &format!("{} cannot be written: {error}", dir.display()))?
+        }
+    }
+    let Ok(found) = rustix::fs::statvfs(dir) else { return Ok(()) };
+    let free = found.f_bavail.saturating_mul(found.f_frsize) / (1024 * 1024);
+    let level = if free < LITTLE_ROOM { Level::Note } else { Level::Good };
+    findings.add(level, "disk", &format!("{free} MiB are free for the database, job binaries and logs"))
+}
+
+/// Folders and schemes that jobs may read.
+fn stores(config: &Config, dir: &Path, findings: &mut Findings) -> Result<()> {
+    findings.add(Level::Good, "stores", "internal-db, http, https, and file and hdfs:/// for files of this host:")?;
+    let Some(roots) = &config.stores.file.roots else {
+        let text = format!("jobs may use {} ([stores.file] roots names others)", dir.join("files").display());
+        return findings.add(Level::Good, "files", &text);
+    };
+    for root in roots {
+        if root.is_dir() {
+            findings.add(Level::Good, "files", &format!("jobs may use {}", root.display()))?;
+        } else {
+            let text = format!("[stores.file] roots: {} is no folder: nothing below it can be used", root.display());
+            findings.add(Level::Note, "files", &text)?;
+        }
+    }
+    Ok(())
+}
+
+async fn database(config: &Config, dir: &Path, findings: &mut Findings) -> Result<()> {
+    if config.server.database_url.is_none() {
+        if dir.exists()
+            && let Err(error) = parts::refuse_network_filesystem(dir)
+        {
+            return findings.add(Level::Bad, "database", &format!("{error:#}"));
+        }
+        // To open it is to make it.
+        if !dir.join("foggara.db").exists() {
+            return findings.add(Level::Good, "database", "SQLite, none yet: the first start of the server makes it");
+        }
+    } else if !dir.exists() {
+        let text = "PostgreSQL; it is asked when the data directory with the keys is there";
+        return findings.add(Level::Note, "database", text);
+    }
     let db = match parts::open_db(config, dir).await {
         Ok(db) => db,
         Err(error) => return findings.add(Level::Bad, "database", &format!("{error:#}")),
@@ -80,16 +156,16 @@ async fn database(config: &crate::config::Config, dir: &std::path::Path, finding
     }
 }
 
-fn local(config: &crate::config::Config, dir: &std::path::Path, findings: &mut Findings) -> Result<()> {
+fn local(config: &Config, dir: &Path, findings: &mut Findings) -> Result<()> {
     let settings = parts::local_settings(config, dir)?;
     let report = Local::report(&settings);
-    for (name, lacks) in engines::abilities(&Local::new(settings)?) {
+    for (name, lacks) in engines::abilities(settings)? {
         match lacks {
             None => findings.add(Level::Good, name, "runs on cluster `local`")?,
             Some(what) => findings.add(Level::Note, name, &what)?,
         }
     }
-    let path = |path: Option<std::path::PathBuf>| path.map_or("none".to_owned(), |path| path.display().to_string());
+    let path = |path: Option<PathBuf>| path.map_or("none".to_owned(), |path| path.display().to_string());
     findings.add(Level::Good, "java", &path(report.java))?;
     findings.add(Level::Good, "spark", &path(report.spark))?;
     match report.cgroups {
@@ -101,7 +177,7 @@ fn local(config: &crate::config::Config, dir: &std::path::Path, findings: &mut F
              killed is not found",
         ),
     }?;
-    if std::path::Path::new("/.dockerenv").exists() || std::env::var_os("container").is_some() {
+    if Path::new("/.dockerenv").exists() || std::env::var_os("container").is_some() {
         findings.add(Level::Note, "container", "local jobs end with this container")?;
     }
     Ok(())

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use foggara_domain::plan::PlanKind;
 use foggara_engines::{
     Ability, Engine,
-    local::{Local, install},
+    local::{Local, LocalSettings, install},
 };
 
 use super::{
@@ -16,6 +16,9 @@ use super::{
 /// Flags of `engines`.
 #[derive(Args, Debug)]
 pub struct EnginesArgs {
+    /// Settings file
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<std::path::PathBuf>,
     /// Data directory of the server
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<std::path::PathBuf>,
@@ -45,22 +48,33 @@ pub const TYPES: [(&str, PlanKind); 4] = [
     ("Spark", PlanKind::Spark),
 ];
 
-/// A line per job type: what it is, and what is missing.
-pub fn abilities(local: &Local) -> Vec<(&'static str, Option<String>)> {
+/// A line per job type: what it is, and what is missing. A directory that is no server's yet is left as it is.
+pub fn abilities(mut settings: LocalSettings) -> Result<Vec<(&'static str, Option<String>)>> {
+    let begun = ["attempts", "engines", "foggara.db"].iter().any(|name| settings.data_dir.join(name).exists());
+    let scratch = (!begun).then(|| std::env::temp_dir().join(format!("foggara-engines-{}", std::process::id())));
+    if let Some(scratch) = &scratch {
+        settings.data_dir.clone_from(scratch);
+    }
+    let local = Local::new(settings)?;
+    if let Some(scratch) = scratch {
+        std::fs::remove_dir_all(scratch)?;
+    }
     let able = |kind| match local.ability(kind) {
         Ability::Yes => None,
         Ability::Lacks(what) => Some(what),
         Ability::Never => Some("this engine does not run it".to_owned()),
     };
-    TYPES.into_iter().map(|(name, kind)| (name, able(kind))).collect()
+    Ok(TYPES.into_iter().map(|(name, kind)| (name, able(kind))).collect())
 }
 
 /// `foggara engines`
 pub fn run(args: &EnginesArgs) -> Result<Exit> {
-    let (config, dir) = settings(&ServeArgs { data_dir: args.data_dir.clone(), ..ServeArgs::default() })?;
-    let dir = data_dir::make(&dir)?;
+    let (config, dir) =
+        settings(&ServeArgs { config: args.config.clone(), data_dir: args.data_dir.clone(), ..ServeArgs::default() })?;
+    let install = matches!(args.action, Action::Install { .. });
+    let dir = if install { data_dir::make(&dir)? } else { dir };
     let settings = parts::local_settings(&config, &dir)?;
-    if let Action::Install { .. } = args.action {
+    if install {
         let mut told = Ok(());
         let done = install::spark(&settings, &mut |line| {
             if told.is_ok() {
@@ -75,7 +89,7 @@ pub fn run(args: &EnginesArgs) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let mut missing = false;
-    for (name, lacks) in abilities(&Local::new(settings)?) {
+    for (name, lacks) in abilities(settings)? {
         missing |= lacks.is_some();
         print(&format!("{name:20} {}\n", lacks.unwrap_or_else(|| "ready".to_owned())))?;
     }

@@ -7,6 +7,7 @@ mod data_dir;
 mod doctor;
 mod engines;
 mod jobs;
+mod output;
 mod parts;
 mod quickstart;
 mod run;
@@ -34,6 +35,9 @@ pub enum Exit {
 #[derive(Parser, Debug)]
 #[command(name = "foggara", version, arg_required_else_help = true)]
 struct Cli {
+    /// What is logged to standard error, as in RUST_LOG: warn, info, debug, foggara_app=debug,...
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -59,7 +63,7 @@ enum Command {
     /// Bring the database up to date
     Migrate(admin::MigrateArgs),
     /// Check settings, database, engines and stores; say what is wrong and what to do
-    Doctor(serve::ServeArgs),
+    Doctor(doctor::DoctorArgs),
     /// Print every setting with its default
     Config,
     /// Print the OpenAPI document
@@ -84,11 +88,17 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 /// Parses the command line and runs the subcommand.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let log = std::env::var("RUST_LOG").unwrap_or_else(|_| {
-        if matches!(cli.command, Command::Serve(_)) { "info,sqlx=warn" } else { "warn" }.to_owned()
-    });
+    let named = cli.log.or_else(|| std::env::var("RUST_LOG").ok()).filter(|filter| !filter.is_empty());
+    let log = named
+        .unwrap_or_else(|| if matches!(cli.command, Command::Serve(_)) { "info,sqlx=warn" } else { "warn" }.to_owned());
+    let filter = match tracing_subscriber::EnvFilter::try_new(&log) {
+        Ok(filter) => filter,
+        Err(error) => Cli::command()
+            .error(clap::error::ErrorKind::InvalidValue, format!("log filter '{log}' (--log, RUST_LOG): {error}"))
+            .exit(),
+    };
     tracing_subscriber::fmt()
-        .with_env_filter(log)
+        .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
@@ -97,22 +107,24 @@ pub fn run() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return report(&anyhow::Error::from(error).context("start the runtime")),
+        Err(error) => {
+            return ExitCode::from(complain(&anyhow::Error::from(error).context("start the runtime")) as u8);
+        }
     };
     let done = runtime.block_on(dispatch(cli.command));
     // A task that hangs must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     match done {
         Ok(exit) => ExitCode::from(exit as u8),
-        Err(error) => report(&error),
+        Err(error) => ExitCode::from(complain(&error) as u8),
     }
 }
 
+/// Tells an error; gives the exit code that it means.
 #[allow(clippy::print_stderr, reason = "the one place where a command's error is told")]
-fn report(error: &anyhow::Error) -> ExitCode {
+fn complain(error: &anyhow::Error) -> Exit {
     eprintln!("foggara: {error:#}");
-    let exit = error.downcast_ref::<client::Refused>().map_or(Exit::Failed, client::Refused::exit);
-    ExitCode::from(exit as u8)
+    error.downcast_ref::<client::Refused>().map_or(Exit::Failed, client::Refused::exit)
 }
 
 async fn dispatch(command: Command) -> anyhow::Result<Exit> {

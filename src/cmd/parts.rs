@@ -38,7 +38,7 @@ pub async fn open_db(config: &Config, data_dir: &Path) -> Result<Db> {
 }
 
 /// The lock of the data directory is the lease of a server with SQLite, and locks on network filesystems cannot be trusted.
-fn refuse_network_filesystem(data_dir: &Path) -> Result<()> {
+pub fn refuse_network_filesystem(data_dir: &Path) -> Result<()> {
     /// Magic numbers of NFS, SMB, SMB2 and CIFS.
     const NETWORK: [i64; 4] = [0x6969, 0x517b, 0xfe53_4d42, 0xff53_4d42];
     let Ok(found) = rustix::fs::statfs(data_dir) else { return Ok(()) };
@@ -101,9 +101,6 @@ pub fn roots(config: &Config, data_dir: &Path) -> Result<LocalRoots> {
             vec![files]
         }
     };
-    if let Some(root) = roots.iter().find(|root| !root.is_absolute()) {
-        bail!("[stores.file] roots: {} is not an absolute path", root.display());
-    }
     Ok(LocalRoots::new(roots))
 }
 

@@ -20,7 +20,9 @@ use super::{
     Exit,
     client::{Body, Client, ClientArgs},
     data_dir,
-    jobs::{ENDED, Progress},
+    engines::abilities,
+    jobs::ENDED,
+    output::Progress,
     parts, print,
     run::cluster,
     serve::{ServeArgs, settings},
@@ -79,6 +81,8 @@ fn start(dir: &Path, keep: bool) -> Result<Server> {
     let mut child = Command::new(std::env::current_exe()?)
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(dir)
+        // A server that is to stay must outlive the terminal; another one ends with Ctrl-C as this program does.
+        .args(keep.then_some("--own-session"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(fs::File::create(&log)?)
@@ -119,17 +123,10 @@ fn own_directory(args: &QuickstartArgs) -> Result<PathBuf> {
 pub async fn run(args: QuickstartArgs) -> Result<Exit> {
     let dir = own_directory(&args)?;
     if args.spark {
-        let (config, dir) = settings(&ServeArgs { data_dir: Some(dir.clone()), ..ServeArgs::default() })?;
-        let local = parts::local_settings(&config, &dir)?;
-        if !foggara_engines::local::Local::report(&local).spark.is_some_and(|home| home.exists()) {
-            let done = tokio::task::spawn_blocking(move || {
-                install::spark(&local, &mut |line| drop(print(&format!("{line}\n"))))
-            });
-            done.await?.map_err(|error| anyhow!(error))?;
-        }
+        get_spark(&dir).await?;
     }
     let server = start(&dir, args.keep)?;
-    print(&format!("server      {}, data in {}\n", server.url, dir.display()))?;
+    print(&format!("server      {}, process {}, data in {}\n", server.url, server.child.id(), dir.display()))?;
     let client = Client::connect(&ClientArgs { data_dir: Some(dir.clone()), ..ClientArgs::default() }).await?;
     let session = Session { client: &client, cluster: cluster(&client, "local").await?, stamp: stamp()? };
     let counts = session.count_words(&dir).await?;
@@ -151,8 +148,23 @@ pub async fn run(args: QuickstartArgs) -> Result<Exit> {
         print("            Spark counted the same\n")?;
     }
     session.delete_a_running_job().await?;
-    print(&next(&dir, &server, &client))?;
+    print(&next(&dir, &server))?;
     Ok(Exit::Done)
+}
+
+/// Installs Spark below the data directory when this host has none that runs.
+async fn get_spark(dir: &Path) -> Result<()> {
+    let (config, dir) = settings(&ServeArgs { data_dir: Some(dir.to_owned()), ..ServeArgs::default() })?;
+    let local = parts::local_settings(&config, &dir)?;
+    let lacks = abilities(local.clone())?.into_iter().any(|(name, lacks)| name == "Spark" && lacks.is_some());
+    if !lacks {
+        return Ok(());
+    }
+    let done = tokio::task::spawn_blocking(move || {
+        install::spark(&local, &mut |line| drop(print(&format!("Spark       {line}\n"))))
+    });
+    done.await?.map_err(|error| anyhow!(error))?;
+    Ok(())
 }
 
 fn stamp() -> Result<u128> {
@@ -326,26 +338,39 @@ fn processes_of(execution: &str) -> Vec<i32> {
     .collect()
 }
 
-/// What to type next.
-fn next(dir: &Path, server: &Server, client: &Client) -> String {
-    let dir = dir.display();
-    let url = client.sahara_url();
-    if !server.keep {
-        return format!(
-            "\nThe server is stopped. To go on:\n  \
-             foggara quickstart --keep          the same, and the server stays up\n  \
-             foggara serve                      a server of your own\n  \
-             foggara run script.sh              run a job on it\n"
-        );
-    }
-    format!(
-        "\nThe server stays up (process {}). What to type next:\n  \
-         foggara jobs list\n  \
-         . {dir}/openrc.sh\n  \
-         openstack dataprocessing job list          (pip install python-openstackclient python-saharaclient)\n  \
-         curl -H \"X-Auth-Token: $(openstack token issue -f value -c id)\" {url}/job-executions\n  \
-         kill {}\n",
-        server.child.id(),
-        server.child.id()
-    )
+/// How this program was called, for lines that can be typed as they stand.
+fn program() -> String {
+    std::env::args().next().filter(|name| !name.is_empty()).unwrap_or_else(|| "foggara".to_owned())
 }
+
+/// What to type next.
+fn next(dir: &Path, server: &Server) -> String {
+    let (dir, program) = (dir.display(), program());
+    let begin = if server.keep {
+        let pid = server.child.id();
+        format!("\nThe server stays up; `kill {pid}` ends it. What to type next:\n")
+    } else {
+        format!(
+            "\nThe server has ended. What to type next:\n  {program} serve --data-dir {dir} &    (or quickstart --keep: it \
+             stays up)\n"
+        )
+    };
+    let first = format!(
+        "  {program} run script.sh\n  \
+         {program} jobs list\n\n\
+         With the OpenStack clients (pip install python-openstackclient python-saharaclient):\n  \
+         . {dir}/openrc.sh\n  \
+         openstack dataprocessing job list\n\n\
+         With curl, after the same openrc.sh:\n"
+    );
+    format!("{begin}{first}{CURL}")
+}
+
+/// Gets a token and uses it. The project's id in the path may be left out.
+const CURL: &str = r#"  TOKEN=$(curl -s -D - -o /dev/null -H 'Content-Type: application/json' "$OS_AUTH_URL/auth/tokens" -d '{"auth": {
+    "identity": {"methods": ["password"], "password": {"user": {"name": "'"$OS_USERNAME"'",
+      "domain": {"id": "default"}, "password": "'"$OS_PASSWORD"'"}}},
+    "scope": {"project": {"name": "'"$OS_PROJECT_NAME"'", "domain": {"id": "default"}}}}}' |
+    tr -d '\r' | sed -n 's/^x-subject-token: //Ip')
+  curl -H "X-Auth-Token: $TOKEN" "${OS_AUTH_URL%/v3}/v1.1/job-executions"
+"#;

@@ -1,26 +1,32 @@
-//! `foggara run`: one job from the shell. The file is uploaded, a template is made of it, the job runs, its log is shown, and
-//! what was made for it is removed again; the execution stays.
+//! `foggara run`: one job from the shell. The file is uploaded, a template is made of it, the job runs, and its log is shown.
+//!
+//! The execution stays for a later look, and with it what was made for it, because a template with executions cannot be
+//! removed (sahara-v1.1.md section 7). `--rm` removes all of it at the end, `foggara jobs delete` later.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::{
     Exit,
-    client::{Body, Client, ClientArgs},
-    jobs::follow_log,
+    client::{Body, Client, ClientArgs, part},
+    complain,
+    jobs::{self, follow_log},
     print,
 };
+
+/// Description of the templates that are made for one run.
+const MARK: &str = "Made by foggara run";
 
 /// Flags of `run` (decision 26).
 #[derive(Args, Debug)]
 pub struct RunArgs {
     #[command(flatten)]
     client: ClientArgs,
-    /// Job type; guessed from the file's name: .sh Shell, .py Spark, .jar Java
+    /// Job type; guessed from the file's name: .sh Shell, .py Spark, .jar Java, or Spark with a spark.* config
     #[arg(long = "type", value_name = "TYPE")]
     job_type: Option<String>,
     /// Cluster by name or id
@@ -30,14 +36,17 @@ pub struct RunArgs {
     #[arg(long = "lib", value_name = "FILE")]
     libs: Vec<PathBuf>,
     /// Config of the job, may be given several times
-    #[arg(long = "conf", value_name = "KEY=VALUE")]
-    configs: Vec<String>,
+    #[arg(long = "conf", value_name = "KEY=VALUE", value_parser = pair)]
+    configs: Vec<(String, String)>,
     /// Param of the job (for Shell: its environment), may be given several times
-    #[arg(long = "param", value_name = "KEY=VALUE")]
-    params: Vec<String>,
+    #[arg(long = "param", value_name = "KEY=VALUE", value_parser = pair)]
+    params: Vec<(String, String)>,
     /// Do not wait: print the id of the execution and end
-    #[arg(long)]
+    #[arg(long, conflicts_with = "rm")]
     detach: bool,
+    /// Remove the execution at its end, with all that was made for it
+    #[arg(long)]
+    rm: bool,
     /// Script, Python file or jar
     file: PathBuf,
     /// Arguments of the job
@@ -45,43 +54,63 @@ pub struct RunArgs {
     args: Vec<String>,
 }
 
-fn guess(file: &Path) -> &'static str {
+fn guess(file: &Path, configs: &[(String, String)]) -> &'static str {
     match file.extension().and_then(|extension| extension.to_str()) {
         Some("py") => "Spark",
+        Some("jar") if configs.iter().any(|(key, _)| key.starts_with("spark.")) => "Spark",
         Some("jar") => "Java",
         _ => "Shell",
     }
 }
 
-fn pairs(texts: &[String], flag: &str) -> Result<Map<String, Value>> {
-    let mut map = Map::new();
-    for text in texts {
-        let Some((key, value)) = text.split_once('=') else { bail!("{flag} {text}: KEY=VALUE is wanted") };
-        map.insert(key.to_owned(), Value::from(value));
-    }
-    Ok(map)
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("KEY=VALUE is wanted")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
-/// What was made for the run, to be removed behind it.
+fn object(pairs: &[(String, String)]) -> Map<String, Value> {
+    pairs.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect()
+}
+
+/// What was made for a run, in the order in which it was made.
 #[derive(Default)]
-struct Made {
+pub struct Made {
     paths: Vec<String>,
 }
 
 impl Made {
-    async fn remove(&self, client: &Client) {
+    /// Removes it, what refers to something before that.
+    pub async fn remove(&self, client: &Client) {
         for path in self.paths.iter().rev() {
-            // A template with an execution stays as long as the execution: that is Sahara's rule.
+            // What is used elsewhere by now stays, and so does what lies below it.
             if let Err(error) = client.sahara(Method::DELETE, path, Body::Empty, "").await {
                 tracing::debug!("{path} stays: {error}");
+                return;
             }
         }
     }
 }
 
+/// What `foggara run` made for the run of a template, if it was that.
+pub async fn made_for_one_run(client: &Client, template: &str) -> Option<Made> {
+    let path = format!("/jobs/{}", part(template));
+    let template = client.sahara(Method::GET, &path, Body::Empty, "job").await.ok()?;
+    if template["description"] != MARK {
+        return None;
+    }
+    let mut made = Made::default();
+    for binary in ["mains", "libs"].iter().filter_map(|key| template[*key].as_array()).flatten() {
+        let internal = binary["url"].as_str().and_then(|url| url.strip_prefix("internal-db://"));
+        made.paths.extend(internal.map(|id| format!("/job-binary-internals/{id}")));
+        made.paths.extend(binary["id"].as_str().map(|id| format!("/job-binaries/{id}")));
+    }
+    made.paths.push(path);
+    Some(made)
+}
+
 /// `foggara run`
 pub async fn run(args: RunArgs) -> Result<Exit> {
-    let job_type = args.job_type.clone().unwrap_or_else(|| guess(&args.file).to_owned());
+    let job_type = args.job_type.clone().unwrap_or_else(|| guess(&args.file, &args.configs).to_owned());
     let client = Client::connect(&args.client).await?;
     let mut made = Made::default();
     let submitted = submit(&client, &args, &job_type, &mut made).await;
@@ -96,14 +125,23 @@ pub async fn run(args: RunArgs) -> Result<Exit> {
         print(&format!("{id}\n"))?;
         return Ok(Exit::Done);
     }
-    let row = follow_log(&client, &id, &["stdout", "stderr"], true).await?;
-    made.remove(&client).await;
+    let followed = tokio::select! {
+        row = follow_log(&client, &id, &["stdout", "stderr"], true) => row,
+        signal = tokio::signal::ctrl_c() => {
+            signal?;
+            bail!("the job goes on: `foggara jobs logs -f {id}` shows it, `foggara jobs cancel {id}` stops it");
+        }
+    };
+    let row = followed.with_context(|| format!("execution {id}"))?;
     let status = row["info"]["status"].as_str().unwrap_or_default();
-    if status == "SUCCEEDED" {
-        return Ok(Exit::Done);
-    }
     let reason = row["info"]["reason"].as_str().unwrap_or("no reason is known");
-    bail!("the job ended as {status}: {reason} (execution {id})")
+    if status != "SUCCEEDED" {
+        complain(&anyhow!("the job ended as {status}: {reason} (execution {id})"));
+    }
+    if args.rm {
+        jobs::delete(&client, &id).await?;
+    }
+    Ok(if status == "SUCCEEDED" { Exit::Done } else { Exit::Failed })
 }
 
 async fn submit(client: &Client, args: &RunArgs, job_type: &str, made: &mut Made) -> Result<String> {
@@ -117,13 +155,14 @@ async fn submit(client: &Client, args: &RunArgs, job_type: &str, made: &mut Made
     if matches!(job_type, "Java" | "MapReduce" | "MapReduce.Streaming") {
         libs.splice(0..0, mains.drain(..));
     }
-    let template = json!({"name": unique(&args.file)?, "type": job_type, "mains": mains, "libs": libs});
+    let template = json!({"name": unique(&args.file)?, "type": job_type, "mains": mains, "libs": libs,
+        "description": MARK});
     let template = client.sahara(Method::POST, "/jobs", Body::Json(template), "job").await?;
     let template = text(&template, "id")?;
     made.paths.push(format!("/jobs/{template}"));
     let configs = json!({
-        "configs": pairs(&args.configs, "--conf")?,
-        "params": pairs(&args.params, "--param")?,
+        "configs": object(&args.configs),
+        "params": object(&args.params),
         "args": args.args,
     });
     let body = json!({"cluster_id": cluster, "job_configs": configs});
@@ -172,4 +211,26 @@ async fn upload(client: &Client, file: &Path, made: &mut Made) -> Result<String>
     let binary = text(&binary, "id")?;
     made.paths.push(format!("/job-binaries/{binary}"));
     Ok(binary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_guessed_and_pairs_are_read() {
+        let of = |file: &str, key: &str| guess(Path::new(file), &[(key.to_owned(), String::new())]);
+        assert_eq!((of("a.py", "x"), of("a.sh", "spark.x"), of("a", "x")), ("Spark", "Shell", "Shell"));
+        assert_eq!((of("a.jar", "edp.java.main_class"), of("a.jar", "spark.executor.cores")), ("Java", "Spark"));
+        assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert_eq!(pair("a="), Ok(("a".to_owned(), String::new())));
+        assert!(pair("a").is_err());
+    }
+
+    #[test]
+    fn names_keep_the_ending_and_hold_nothing_odd() {
+        let name = unique(Path::new("/tmp/my script $(x).sh")).expect("a name");
+        assert!(name.starts_with("run-") && name.ends_with("my_script___x_.sh"), "{name}");
+        assert!(unique(Path::new("/")).is_err());
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io::Write,
-    net::{SocketAddr, TcpListener, ToSocketAddrs},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -19,9 +19,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    admin,
     credentials::{self, Credentials},
     data_dir::DataDir,
-    parts,
+    parts, print,
 };
 use crate::config::{Config, Role, Sources, default_data_dir};
 
@@ -43,7 +44,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// postgres://user:password@host:port/name; SQLite in the data directory without it
-    #[arg(long, value_name = "URL", hide_env_values = true)]
+    #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
     /// What this server does
     #[arg(long, value_enum)]
@@ -51,6 +52,9 @@ pub struct ServeArgs {
     /// Only check the settings
     #[arg(long)]
     pub check: bool,
+    /// Leave the terminal's session, so that its end is not the server's
+    #[arg(long, hide = true)]
+    pub own_session: bool,
 }
 
 /// The settings of a command with these flags, and its data directory.
@@ -66,7 +70,8 @@ pub fn settings(args: &ServeArgs) -> Result<(Config, PathBuf)> {
     Ok((config, data_dir))
 }
 
-fn address(config: &Config) -> Result<SocketAddr> {
+/// Where it listens, if that is allowed.
+pub(super) fn address(config: &Config) -> Result<SocketAddr> {
     let listen = &config.server.listen;
     let mut found = listen.to_socket_addrs().with_context(|| format!("server.listen: '{listen}' is not host:port"))?;
     let address = found.next().ok_or_else(|| anyhow!("server.listen: '{listen}' names no address"))?;
@@ -84,9 +89,11 @@ pub async fn run(args: ServeArgs) -> Result<()> {
     let (config, data_dir) = settings(&args)?;
     let address = address(&config)?;
     if args.check {
-        parts::roots(&config, &std::env::temp_dir())?;
-        tracing::info!("the settings are in order");
-        return Ok(());
+        return print("the settings are in order\n");
+    }
+    if args.own_session {
+        // Refused only to a leader of a process group, and that one has its session already.
+        let _ = rustix::process::setsid();
     }
     let dir = DataDir::take(&data_dir)?;
     // Taken before anything else is begun, so that a taken port changes nothing.
@@ -103,6 +110,11 @@ pub async fn run(args: ServeArgs) -> Result<()> {
     let stopping = CancellationToken::new();
     let state = api_state(&config, &app, db.clone(), stopping.clone()).await?;
     credentials::note_current(dir.path());
+    let lifetime = Duration::from_secs(config.server.token_lifetime);
+    let bench = admin::Bench { db: db.clone(), data_dir: dir.path().to_owned(), lifetime };
+    if let Err(error) = admin::serve(bench, stopping.clone()) {
+        tracing::warn!("commands on users and projects work on the database itself: {error:#}");
+    }
     let duties = (config.server.role != Role::Api).then(|| duties::start(&app));
     let listening = app.clone();
     let wakes = tokio::spawn(async move {
@@ -140,7 +152,13 @@ async fn api_state(config: &Config, app: &App, db: Db, stopping: CancellationTok
 /// The first start makes the user `admin`; every start notes the present address in the files beside the database.
 async fn first_start(db: &Db, dir: &Path, address: SocketAddr, config: &Config) -> Result<()> {
     let admin = Admin::new(db.clone());
-    let url = format!("http://{address}");
+    // A server on all addresses is reached here by its own.
+    let host = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let url = format!("http://{}", SocketAddr::new(host, address.port()));
     if !admin.is_bootstrapped().await? {
         let password = match std::env::var("FOGGARA_ADMIN_PASSWORD") {
             Ok(password) if !password.is_empty() => password,
@@ -163,12 +181,15 @@ async fn serve(listener: TcpListener, state: ApiState, stopping: &CancellationTo
     let address = listener.local_addr()?;
     let handle = Handle::new();
     let mut terminate = signal(SignalKind::terminate())?;
+    // The end of its terminal is an orderly end too.
+    let mut hangup = signal(SignalKind::hangup())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (stop, signalled) = (handle.clone(), stopping.clone());
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
         }
         signalled.cancel();
         stop.graceful_shutdown(Some(DRAIN));

@@ -2,7 +2,11 @@
 
 mod login;
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::{Context, Result};
 use reqwest::{Method, Response, StatusCode};
@@ -20,6 +24,12 @@ pub struct ClientArgs {
     /// A cloud of clouds.yaml
     #[arg(long = "os-cloud", global = true, value_name = "NAME")]
     pub cloud: Option<String>,
+    /// Project by name
+    #[arg(long = "os-project-name", global = true, value_name = "NAME")]
+    pub project: Option<String>,
+    /// Region of the service
+    #[arg(long = "os-region-name", global = true, value_name = "NAME")]
+    pub region: Option<String>,
     /// Data directory of a server on this host
     #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -50,6 +60,24 @@ impl Refused {
             Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Exit::Denied,
             Some(_) => Exit::Failed,
         }
+    }
+
+    /// Whether an error may be over in a moment: no answer, or a server that says so.
+    pub fn may_pass(error: &anyhow::Error) -> bool {
+        error.downcast_ref::<Self>().is_some_and(|refused| {
+            refused.status.is_none_or(|status| {
+                matches!(
+                    status,
+                    StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+                )
+            })
+        })
+    }
+
+    /// With where the credentials come from.
+    fn with_source(mut self, source: &str) -> Self {
+        self.message = format!("{} (credentials: {source})", self.message);
+        self
     }
 
     pub(super) fn no_answer(error: &reqwest::Error) -> Self {
@@ -84,7 +112,9 @@ pub enum Body {
 /// A session with a server.
 pub struct Client {
     http: reqwest::Client,
-    token: String,
+    found: login::Found,
+    /// Replaced when it has expired: a job may last longer than a token.
+    token: Mutex<String>,
     /// `http://host/v1.1/<project>`
     sahara: String,
     /// `http://host/api/v1`
@@ -94,28 +124,43 @@ pub struct Client {
 impl Client {
     /// Logs in.
     pub async fn connect(args: &ClientArgs) -> Result<Self> {
-        login::connect(args).await
-    }
-
-    /// The url of the Sahara API with the project.
-    pub fn sahara_url(&self) -> &str {
-        &self.sahara
+        let found = login::find(args)?;
+        let http = login::http(&found.credentials.auth_url)?;
+        let login::Session { token, sahara } = login::log_in(&http, &found).await?;
+        let root = sahara.split("/v1.1").next().unwrap_or(&sahara).to_owned();
+        Ok(Self { http, found, token: Mutex::new(token), own: format!("{root}/api/v1"), sahara })
     }
 
     async fn send(&self, method: Method, url: &str, body: Body) -> Result<Response> {
-        let mut request = self.http.request(method, url).header("X-Auth-Token", &self.token);
+        let again = match &body {
+            Body::Empty => Some(Body::Empty),
+            Body::Json(json) => Some(Body::Json(json.clone())),
+            // An upload follows a fresh log-in.
+            Body::Bytes(_) => None,
+        };
+        let answer = self.send_once(method.clone(), url, body).await?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        if answer.status() == StatusCode::UNAUTHORIZED
+            && let Some(body) = again
+        {
+            let session = login::log_in(&self.http, &self.found).await?;
+            *self.token.lock().unwrap_or_else(PoisonError::into_inner) = session.token;
+            return accepted(self.send_once(method, url, body).await?).await;
+        }
+        accepted(answer).await
+    }
+
+    async fn send_once(&self, method: Method, url: &str, body: Body) -> Result<Response> {
+        let token = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut request = self.http.request(method, url).header("X-Auth-Token", token);
         request = match body {
             Body::Empty => request,
             Body::Json(json) => request.json(&json),
             Body::Bytes(bytes) => request.header("Content-Type", "application/octet-stream").body(bytes),
         };
-        let answer = request.send().await.map_err(|error| Refused::no_answer(&error))?;
-        if answer.status().is_success() {
-            return Ok(answer);
-        }
-        let status = answer.status();
-        let body: Value = answer.json().await.unwrap_or_default();
-        Err(Refused { status: Some(status), message: said(status, &body) }.into())
+        Ok(request.send().await.map_err(|error| Refused::no_answer(&error))?)
     }
 
     /// A call of the Sahara API, whose path begins after the project; gives the object below `key`.
@@ -156,10 +201,59 @@ impl Client {
     }
 }
 
+/// The answer, or what it refuses.
+async fn accepted(answer: Response) -> Result<Response> {
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer);
+    }
+    let body: Value = answer.json().await.unwrap_or_default();
+    Err(Refused { status: Some(status), message: said(status, &body) }.into())
+}
+
+/// A text as one part of a path or a value of a query, whatever its letters.
+pub fn part(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
 /// The message of an error in any of the server's forms.
 fn said(status: StatusCode, body: &Value) -> String {
     let text = ["error_message", "detail", "message", "title"].iter().find_map(|key| body.get(*key)?.as_str());
     let text = text.or_else(|| body.get("error")?.get("message")?.as_str());
     let text = text.map(|text| text.split("\nError ID").next().unwrap_or(text).to_owned());
     text.unwrap_or_else(|| format!("the server answered {status}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn errors_of_every_surface_are_read() {
+        let of = |body: Value| said(StatusCode::BAD_REQUEST, &body);
+        assert_eq!(of(json!({"error_code": 400, "error_message": "no\nError ID: 7", "error_name": "X"})), "no");
+        assert_eq!(of(json!({"error": {"code": 401, "message": "who?", "title": "Unauthorized"}})), "who?");
+        assert_eq!(of(json!({"title": "T", "detail": "why", "code": "c"})), "why");
+        assert_eq!(of(json!(["x"])), "the server answered 400 Bad Request");
+    }
+
+    #[test]
+    fn exit_codes_tell_why() {
+        let of = |status: Option<u16>| {
+            let status = status.map(|status| StatusCode::from_u16(status).expect("a status"));
+            Refused { status, message: String::new() }.exit()
+        };
+        assert_eq!(of(None), Exit::Unreachable);
+        assert_eq!((of(Some(401)), of(Some(403))), (Exit::Denied, Exit::Denied));
+        assert_eq!((of(Some(404)), of(Some(500))), (Exit::Failed, Exit::Failed));
+    }
+
+    #[test]
+    fn no_text_leaves_its_part_of_the_path() {
+        assert_eq!(part("../a b?c"), "%2E%2E%2Fa%20b%3Fc");
+        assert_eq!(part("0a-1"), "0a-1");
+    }
 }

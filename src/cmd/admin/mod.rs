@@ -1,18 +1,25 @@
-//! Users, projects, keys and migrations: commands on the database itself, for scripts, whether a server runs or not.
+//! Users, projects, keys and migrations: commands for scripts, whether a server runs or not. While one holds the data
+//! directory, they reach it through its socket there; else they work on the database.
+
+mod socket;
+mod work;
 
 use std::{io::Read, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
-use foggara_db::{Db, SealKeys, Version};
-use foggara_domain::Secret;
-use foggara_identity::admin::{Admin, NewUser};
+use foggara_db::{Db, Version};
+use serde_json::Value;
 
+use self::work::Request;
+pub use self::{socket::serve, work::Bench};
 use super::{
-    Exit, data_dir, parts, print,
+    Exit, data_dir,
+    output::{OutputArgs, members_of_each, text_of},
+    parts, print,
     serve::{ServeArgs, settings},
 };
+use crate::config::Config;
 
 /// Which database a command works on.
 #[derive(Args, Debug, Clone)]
@@ -28,38 +35,36 @@ struct Where {
     database_url: Option<String>,
 }
 
-/// An opened database with what else a command needs.
-struct Opened {
-    db: Db,
-    data_dir: PathBuf,
-    lifetime: Duration,
-}
-
 impl Where {
-    async fn open(&self) -> Result<Opened> {
-        let args = ServeArgs {
+    fn settings(&self) -> Result<(Config, PathBuf)> {
+        settings(&ServeArgs {
             config: self.config.clone(),
             data_dir: self.data_dir.clone(),
             database_url: self.database_url.clone(),
             ..ServeArgs::default()
-        };
-        let (config, data_dir) = settings(&args)?;
-        let data_dir = data_dir::make(&data_dir)?;
-        let db = parts::open_db(&config, &data_dir).await?;
-        Ok(Opened { db, data_dir, lifetime: Duration::from_secs(config.server.token_lifetime) })
+        })
     }
 
-    /// For commands that change users: the database must have been started once.
-    async fn admin(&self) -> Result<(Admin, Opened)> {
-        let opened = self.open().await?;
-        match opened.db.version().await? {
+    /// Has a request done, by the server that runs or here.
+    async fn perform(&self, request: Request) -> Result<Value> {
+        let (config, dir) = self.settings()?;
+        let dir = if config.server.database_url.is_some() { data_dir::make(&dir)? } else { data_dir::existing(&dir)? };
+        if data_dir::is_taken(&dir)
+            && self.database_url.is_none()
+            && let Some(answer) = socket::ask(&dir, &request).await?
+        {
+            return Ok(answer);
+        }
+        let db = parts::open_db(&config, &dir).await?;
+        match db.version().await? {
             Version::UpToDate => {}
             Version::Behind { .. } => {
                 bail!("the database is not up to date: start the server once, or run `foggara migrate`")
             }
             Version::Newer { .. } => bail!("the database was made by a newer foggara: use that one"),
         }
-        Ok((Admin::new(opened.db.clone()), opened))
+        let lifetime = Duration::from_secs(config.server.token_lifetime);
+        Bench { db, data_dir: dir, lifetime }.perform(request).await
     }
 }
 
@@ -68,6 +73,8 @@ impl Where {
 pub struct UserArgs {
     #[command(flatten)]
     place: Where,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(subcommand)]
     action: UserAction,
 }
@@ -115,9 +122,9 @@ struct Password {
 }
 
 impl Password {
-    fn read(&self) -> Result<Secret> {
-        if let Some(password) = &self.password {
-            return Ok(Secret::new(password));
+    fn read(self) -> Result<String> {
+        if let Some(password) = self.password {
+            return Ok(password);
         }
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).context("read the password from standard input")?;
@@ -125,46 +132,31 @@ impl Password {
         if text.is_empty() {
             bail!("standard input holds no password");
         }
-        Ok(Secret::new(text))
+        Ok(text.to_owned())
     }
 }
 
-fn table(header: &[&str], rows: Vec<Vec<String>>) -> Result<()> {
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
-    for row in rows {
-        table.add_row(row);
+/// Prints what a request answered: the new id, a list, or nothing.
+fn show(output: OutputArgs, answer: &Value, members: &[&str]) -> Result<Exit> {
+    match answer {
+        Value::Null => {}
+        Value::Array(_) => output.show(answer, |list| members_of_each(list, members))?,
+        one => output.show(one, |one| format!("{}\n", text_of(&one["id"])))?,
     }
-    print(&format!("{table}\n"))
+    Ok(Exit::Done)
 }
 
 /// `foggara user`
 pub async fn user(args: UserArgs) -> Result<Exit> {
-    let (admin, _opened) = args.place.admin().await?;
-    match args.action {
+    let request = match args.action {
         UserAction::Add { name, password, project, role } => {
-            let new = NewUser { name, password: password.read()?, project, role };
-            let user = admin.add_user(&new).await?;
-            print(&format!("{}\n", user.id))?;
+            Request::AddUser { name, password: password.read()?, project, role }
         }
-        UserAction::List => {
-            let assignments = admin.assignments().await?;
-            let rows = admin.users().await?.into_iter().map(|user| {
-                let roles = assignments.iter().filter(|one| one.user == user.name);
-                let roles: Vec<String> = roles.map(|one| format!("{} on {}", one.role, one.target_name)).collect();
-                vec![
-                    user.id.to_string(),
-                    user.name,
-                    if user.enabled { "yes" } else { "no" }.to_owned(),
-                    roles.join(", "),
-                ]
-            });
-            table(&["id", "name", "enabled", "roles"], rows.collect())?;
-        }
-        UserAction::Remove { user } => admin.remove_user(&user).await?,
-        UserAction::Password { user, password } => admin.set_password(&user, &password.read()?).await?,
-    }
-    Ok(Exit::Done)
+        UserAction::List => Request::Users,
+        UserAction::Remove { user } => Request::RemoveUser(user),
+        UserAction::Password { user, password } => Request::SetPassword { user, password: password.read()? },
+    };
+    show(args.output, &args.place.perform(request).await?, &["id", "name", "enabled", "roles"])
 }
 
 /// Flags of `project`.
@@ -172,6 +164,8 @@ pub async fn user(args: UserArgs) -> Result<Exit> {
 pub struct ProjectArgs {
     #[command(flatten)]
     place: Where,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(subcommand)]
     action: ProjectAction,
 }
@@ -215,21 +209,14 @@ enum ProjectAction {
 
 /// `foggara project`
 pub async fn project(args: ProjectArgs) -> Result<Exit> {
-    let (admin, _opened) = args.place.admin().await?;
-    match args.action {
-        ProjectAction::Add { name, description } => {
-            let project = admin.add_project(&name, &description).await?;
-            print(&format!("{}\n", project.id))?;
-        }
-        ProjectAction::List => {
-            let rows = admin.projects().await?.into_iter();
-            table(&["id", "name"], rows.map(|project| vec![project.id.to_string(), project.name]).collect())?;
-        }
-        ProjectAction::Remove { project } => admin.remove_project(&project).await?,
-        ProjectAction::Grant { user, project, role } => admin.grant(&user, &project, &role).await?,
-        ProjectAction::Revoke { user, project, role } => admin.take_back(&user, &project, &role).await?,
-    }
-    Ok(Exit::Done)
+    let request = match args.action {
+        ProjectAction::Add { name, description } => Request::AddProject { name, description },
+        ProjectAction::List => Request::Projects,
+        ProjectAction::Remove { project } => Request::RemoveProject(project),
+        ProjectAction::Grant { user, project, role } => Request::Assign { user, project, role, give: true },
+        ProjectAction::Revoke { user, project, role } => Request::Assign { user, project, role, give: false },
+    };
+    show(args.output, &args.place.perform(request).await?, &["id", "name", "description"])
 }
 
 /// Flags of `keys`.
@@ -249,11 +236,8 @@ enum KeysAction {
 
 /// `foggara keys`
 pub async fn keys(args: KeysArgs) -> Result<Exit> {
-    let (admin, opened) = args.place.admin().await?;
     let KeysAction::Rotate = args.action;
-    admin.rotate_token_keys(opened.lifetime).await?;
-    let ring = opened.data_dir.join("seal-keys.json");
-    SealKeys::load_or_create(&ring)?.rotated()?.save(&ring).with_context(|| format!("write {}", ring.display()))?;
+    args.place.perform(Request::RotateKeys).await?;
     print("rotated; a running server uses the new secret key from its next start on\n")?;
     Ok(Exit::Done)
 }
@@ -270,9 +254,11 @@ pub struct MigrateArgs {
 
 /// `foggara migrate`
 pub async fn migrate(args: MigrateArgs) -> Result<Exit> {
-    let opened = args.place.open().await?;
+    let (config, dir) = args.place.settings()?;
+    let dir = if args.check { data_dir::existing(&dir)? } else { data_dir::make(&dir)? };
+    let db: Db = parts::open_db(&config, &dir).await?;
     if args.check {
-        return match opened.db.version().await? {
+        return match db.version().await? {
             Version::UpToDate => print("up to date\n").map(|()| Exit::Done),
             Version::Behind { database, program } => {
                 print(&format!("behind: database {database}, program {program}\n")).map(|()| Exit::Failed)
@@ -283,7 +269,7 @@ pub async fn migrate(args: MigrateArgs) -> Result<Exit> {
             }
         };
     }
-    let done = parts::migrate(&opened.db).await?;
+    let done = parts::migrate(&db).await?;
     let text = if done.is_empty() { "up to date".to_owned() } else { format!("ran {}", done.join(", ")) };
     print(&format!("{text}\n"))?;
     Ok(Exit::Done)

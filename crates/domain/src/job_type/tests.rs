@@ -101,6 +101,16 @@ fn credentials_are_hidden_and_kept() {
     let (shown, secrets) = configs::hide_credentials(configs.as_object().cloned().unwrap_or_default());
     assert_eq!(shown, json!({"configs": {"fs.s3a.secret.key": "", "a": 1}, "job_execution_info": {}}));
     assert_eq!(Value::Object(secrets), json!({"fs.s3a.secret.key": "s"}));
+    for key in [
+        "fs.swift.service.sahara.username",
+        "fs.swift.service.sahara.password",
+        "fs.s3a.access.key",
+        "fs.s3a.secret.key",
+        "spark.hadoop.fs.s3a.secret.key",
+    ] {
+        assert!(configs::is_credential(key), "{key}");
+    }
+    assert!(!configs::is_credential("fs.s3a.endpoint"));
 }
 
 #[test]

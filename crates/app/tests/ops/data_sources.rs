@@ -38,7 +38,7 @@ async fn others_see_only_public_ones_and_change_none() {
     assert_eq!(unseen, format!("Object with {{'id': '{}'}} not found", own.id));
     assert_eq!(get(&place.app, &place.other, &shared.id).await.expect("public"), shared);
     let seen = data_sources::list(&place.app, &place.other, &ListQuery::default()).await.expect("a list");
-    assert_eq!(seen.items, [shared.clone()]);
+    assert_eq!(seen.items, std::slice::from_ref(&shared));
     let why = "because it wasn't created in this tenant";
     let rename = DataSourceChange { name: Some("mine".to_owned()), ..DataSourceChange::default() };
     assert_eq!(

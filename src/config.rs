@@ -409,7 +409,7 @@ mod tests {
         assert_eq!(of("FOGGARA__SERVER__REGION", "1").server.region, "1");
         assert_eq!(of("FOGGARA__SERVER__DATA_DIR", "2024").server.data_dir, Some(PathBuf::from("2024")));
         assert_eq!(of("FOGGARA__SERVER__ROLE", "worker").server.role, Role::Worker);
-        assert_eq!(of("FOGGARA__SERVER__INSECURE_HTTP", "true").server.insecure_http, true);
+        assert!(of("FOGGARA__SERVER__INSECURE_HTTP", "true").server.insecure_http);
         assert_eq!(of("FOGGARA__SERVER__CORS_ORIGINS", r#"["*"]"#).server.cors_origins, ["*"]);
     }
 

@@ -151,3 +151,13 @@ async fn dispatch(command: Command) -> anyhow::Result<Exit> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_line_can_be_built() {
+        Cli::command().debug_assert();
+    }
+}

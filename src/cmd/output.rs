@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{Table, presets::NOTHING};
 use serde_json::Value;
 
 use super::print;
@@ -57,14 +57,15 @@ pub fn text_of(value: &Value) -> String {
     }
 }
 
-/// A table.
+/// A table: columns, and nothing drawn between them, so that lines can be searched and cut.
 pub fn rows_table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
+    table.load_style(NOTHING).set_header(header.iter().map(|name| name.to_uppercase()));
     for row in rows {
         table.add_row(row);
     }
-    format!("{table}\n")
+    let text = table.to_string();
+    text.lines().map(|line| format!("{}\n", line.trim())).collect()
 }
 
 /// A table of some members of each object in a list.
@@ -73,21 +74,24 @@ pub fn members_of_each(list: &Value, members: &[&str]) -> String {
     rows_table(members, rows.map(|row| members.iter().map(|member| text_of(&row[*member])).collect()))
 }
 
-/// A table with a line for each member of one object; objects inside are opened.
+/// A table with a line for each member of one object that is set; objects inside are opened.
 pub fn members_table(object: &Value) -> String {
     let mut rows = Vec::new();
     flatten("", object, &mut rows);
     rows_table(&["field", "value"], rows.into_iter())
 }
 
-fn flatten(prefix: &str, object: &Value, rows: &mut Vec<Vec<String>>) {
-    for (key, value) in object.as_object().into_iter().flatten() {
-        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-        match value {
-            Value::Object(inner) if !inner.is_empty() => flatten(&name, value, rows),
-            Value::Object(_) => {}
-            other => rows.push(vec![name, text_of(other)]),
+fn flatten(name: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
+    let inside = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
+    match value {
+        Value::Null => {}
+        Value::Object(members) => members.iter().for_each(|(key, value)| flatten(&inside(key), value, rows)),
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            for (number, item) in (1..).zip(items) {
+                flatten(&inside(&format!("{number}")), item, rows);
+            }
         }
+        other => rows.push(vec![name.to_owned(), text_of(other)]),
     }
 }
 
@@ -135,9 +139,12 @@ mod tests {
 
     #[test]
     fn objects_become_lines() {
-        let text = members_table(&json!({"a": 1, "b": {"c": "x", "d": null}, "e": {}, "f": true}));
-        assert!(text.contains("b.c") && text.contains('x') && !text.contains("\n e"), "{text}");
+        let object = json!({"a": 1, "b": {"c": "x", "d": null}, "e": {}, "f": true, "g": [{"h": 2}], "i": ["j"]});
+        let lines: Vec<Vec<String>> =
+            members_table(&object).lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect();
+        let wanted = [["FIELD", "VALUE"], ["a", "1"], ["b.c", "x"], ["f", "yes"], ["g.1.h", "2"], ["i", "[\"j\"]"]];
+        assert_eq!(lines, wanted);
         let text = members_of_each(&json!([{"id": "1", "name": "n", "more": 2}]), &["id", "name"]);
-        assert!(text.contains("name") && text.contains('n') && !text.contains("more"), "{text}");
+        assert!(text.contains("NAME") && text.contains('n') && !text.contains("MORE"), "{text}");
     }
 }

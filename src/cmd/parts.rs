@@ -42,7 +42,7 @@ pub fn refuse_network_filesystem(data_dir: &Path) -> Result<()> {
     /// Magic numbers of NFS, SMB, SMB2 and CIFS.
     const NETWORK: [i64; 4] = [0x6969, 0x517b, 0xfe53_4d42, 0xff53_4d42];
     let Ok(found) = rustix::fs::statfs(data_dir) else { return Ok(()) };
-    if NETWORK.contains(&i64::from(found.f_type)) {
+    if NETWORK.contains(&found.f_type) {
         bail!(
             "the data directory {} is on a network filesystem, where SQLite's locks cannot be trusted: put it on a local \
              disk, or use PostgreSQL ([server] database_url)",

@@ -81,8 +81,9 @@ fn start(dir: &Path, keep: bool) -> Result<Server> {
     let mut child = Command::new(std::env::current_exe()?)
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(dir)
-        // A server that is to stay must outlive the terminal; another one ends with Ctrl-C as this program does.
-        .args(keep.then_some("--own-session"))
+        // A server that is to stay must outlive the terminal. Another one ends with Ctrl-C as this program does, and is not
+        // the one that client commands should find.
+        .arg(if keep { "--own-session" } else { "--unnoted" })
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(fs::File::create(&log)?)

@@ -55,6 +55,9 @@ pub struct ServeArgs {
     /// Leave the terminal's session, so that its end is not the server's
     #[arg(long, hide = true)]
     pub own_session: bool,
+    /// Do not become the server that client commands of this user find by themselves
+    #[arg(long, hide = true)]
+    pub unnoted: bool,
 }
 
 /// The settings of a command with these flags, and its data directory.
@@ -109,7 +112,9 @@ pub async fn run(args: ServeArgs) -> Result<()> {
     ops::clusters::ensure_public(&app).await?;
     let stopping = CancellationToken::new();
     let state = api_state(&config, &app, db.clone(), stopping.clone()).await?;
-    credentials::note_current(dir.path());
+    if !args.unnoted {
+        credentials::note_current(dir.path());
+    }
     let lifetime = Duration::from_secs(config.server.token_lifetime);
     let bench = admin::Bench { db: db.clone(), data_dir: dir.path().to_owned(), lifetime };
     if let Err(error) = admin::serve(bench, stopping.clone()) {

@@ -102,7 +102,8 @@ async fn repeated(
         let row = executions::get(app, caller, &ExecutionId::from(made)).await?;
         return Ok(reply::accepted(reply::under("job_execution", job_executions::show(&row))));
     }
-    let text = "the request with this key was carried out, and its answer was lost in a crash: look at the object itself";
+    let text =
+        "the request with this key was carried out, and its answer was lost in a crash: look at the object itself";
     Err(Fault::refused(Code::IdempotencyConflict, text))
 }
 

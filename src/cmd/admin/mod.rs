@@ -111,7 +111,7 @@ enum UserAction {
 }
 
 #[derive(Args, Debug)]
-#[group(required = true, multiple = false)]
+#[group(id = "new_password", required = true, multiple = false)]
 struct Password {
     /// Read the password from standard input
     #[arg(long)]

@@ -98,8 +98,15 @@ struct Loop {
 /// Works for a cluster at a place until `stop`, or until another server took it.
 pub(super) async fn own(room: Arc<Room>, mut requests: mpsc::Receiver<oneshot::Sender<()>>, stop: CancellationToken) {
     let (reports, mut reported) = mpsc::unbounded_channel();
-    let mut this =
-        Loop { room: Arc::clone(&room), cluster: None, live: BTreeMap::new(), reports, asked: Vec::new(), fenced: false, calls: 0 };
+    let mut this = Loop {
+        room: Arc::clone(&room),
+        cluster: None,
+        live: BTreeMap::new(),
+        reports,
+        asked: Vec::new(),
+        fenced: false,
+        calls: 0,
+    };
     let mut wakes = room.app.wakes();
     let rings = room.engine.changed();
     let mut poll = tokio::time::interval(POLL);
@@ -327,7 +334,9 @@ impl Loop {
     /// Launches in flight are awaited for a while, so that their references are stored; all else is found again.
     async fn leave(&mut self, reported: &mut mpsc::UnboundedReceiver<Report>) {
         let until = Instant::now() + LAST_LAUNCHES;
-        let launching = |this: &Self| this.live.values().any(|live| matches!(&live.call, Some(flight) if flight.call == Call::Launch));
+        let launching = |this: &Self| {
+            this.live.values().any(|live| matches!(&live.call, Some(flight) if flight.call == Call::Launch))
+        };
         while !self.fenced && launching(self) {
             match tokio::time::timeout_at(until, reported.recv()).await {
                 Ok(Some(report)) => {

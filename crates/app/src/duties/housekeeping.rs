@@ -30,7 +30,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         {
             tracing::debug!("events are not numbered at the moment: {error}");
         }
-        if round % REST == 0
+        if round.is_multiple_of(REST)
             && let Err(error) = rest(&app).await
         {
             tracing::warn!("housekeeping has to wait: {error}");
@@ -43,7 +43,8 @@ async fn rest(app: &App) -> Result<()> {
     let keys = idempotency::sweep(app).await?;
     let patience = i64::try_from(UPLOAD.as_micros()).unwrap_or(i64::MAX);
     let before = Timestamp::from_micros(app.now().as_micros().saturating_sub(patience));
-    let uploads = app.db().write_part(move |conn| Box::pin(async move { internal_binaries::sweep(conn, before).await }));
+    let uploads =
+        app.db().write_part(move |conn| Box::pin(async move { internal_binaries::sweep(conn, before).await }));
     let uploads = uploads.await?;
     if keys + uploads > 0 {
         tracing::info!(keys, uploads, "old keys and broken uploads removed");

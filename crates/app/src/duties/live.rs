@@ -140,7 +140,8 @@ impl Live {
         }
         if let Some(trouble) = done.trouble {
             self.troubles = self.troubles.saturating_add(1);
-            let pause = Duration::from_millis(200 * u64::from(1u32 << self.troubles.min(8))).min(Duration::from_secs(30));
+            let pause =
+                Duration::from_millis(200 * u64::from(1u32 << self.troubles.min(8))).min(Duration::from_secs(30));
             self.retry_at = Some(Instant::now() + pause);
             tracing::warn!(execution = %self.row.id, ?call, again_in_ms = pause.as_millis() as u64, "{trouble}");
         } else {

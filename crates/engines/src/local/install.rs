@@ -35,7 +35,8 @@ pub fn spark(settings: &LocalSettings, progress: &mut dyn FnMut(&str)) -> Result
     }
     let engines = place.parent().unwrap_or(&place).to_owned();
     fs::create_dir_all(&engines).map_err(|error| format!("cannot make {}: {error}", engines.display()))?;
-    let with_java = !find::java(settings).is_some_and(|java| major(&java).is_some_and(|major| major >= JAVA_MAJOR));
+    let java = find::java(settings).and_then(|java| major(&java));
+    let with_java = java.is_none_or(|major| major < JAVA_MAJOR);
     progress("making a Python environment");
     // An environment knows its own path, so it is made where it stays, and a mark says that it is whole.
     clear(&place)?;

@@ -80,12 +80,7 @@ async fn commit(room: &Room, row: &Execution, prepared: Option<&Prepared>) -> fo
     .await
 }
 
-async fn find_or_launch(
-    room: &Room,
-    row: &Execution,
-    tag: &Tag,
-    prepared: Option<Prepared>,
-) -> Result<Launched, Done> {
+async fn find_or_launch(room: &Room, row: &Execution, tag: &Tag, prepared: Option<Prepared>) -> Result<Launched, Done> {
     match room.engine.find(tag).await {
         Ok(Some(found)) => return Ok(found),
         Ok(None) => {}

@@ -32,8 +32,8 @@ pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, before: Word
 /// One question to the engine.
 pub(super) async fn ask(engine: &dyn Engine, tag: &Tag, before: &Word, incarnation: Option<&str>) -> Word {
     let answer = tokio::time::timeout(ANSWER, engine.observe(tag)).await;
-    let answer = answer
-        .unwrap_or_else(|_| Err(EngineError::Unreachable(format!("no answer within {} s", ANSWER.as_secs()))));
+    let answer =
+        answer.unwrap_or_else(|_| Err(EngineError::Unreachable(format!("no answer within {} s", ANSWER.as_secs()))));
     word_of(answer, before, incarnation)
 }
 

@@ -111,7 +111,9 @@ pub(in crate::duties) async fn prepare(app: &App, row: &Execution) -> Result<Pre
 async fn restrict(folder: &Path) -> Result<(), String> {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::Permissions::from_mode(0o700);
-    tokio::fs::set_permissions(folder, mode).await.map_err(|error| format!("cannot restrict {}: {error}", folder.display()))
+    tokio::fs::set_permissions(folder, mode)
+        .await
+        .map_err(|error| format!("cannot restrict {}: {error}", folder.display()))
 }
 
 async fn template(app: &App, row: &Execution) -> Result<JobTemplate, String> {
@@ -121,7 +123,12 @@ async fn template(app: &App, row: &Execution) -> Result<JobTemplate, String> {
     job.ok_or_else(|| format!("job template {id} does not exist any more"))
 }
 
-async fn fetch(app: &App, row: &Execution, workspace: &Path, binaries: &[JobBinary]) -> Result<Vec<StagedFile>, String> {
+async fn fetch(
+    app: &App,
+    row: &Execution,
+    workspace: &Path,
+    binaries: &[JobBinary],
+) -> Result<Vec<StagedFile>, String> {
     let settings = app.settings();
     let mut files = Vec::with_capacity(binaries.len());
     for binary in binaries {
@@ -216,8 +223,14 @@ impl Resolver<'_> {
         self.urls.insert(source.id.to_string(), Value::from(url.as_str()));
         let credential = |key: &str| source.credentials.as_ref().and_then(|credentials| credentials.get(key)).cloned();
         let pairs: &[(&str, &str)] = match source.kind.as_str() {
-            "swift" => &[("fs.swift.service.sahara.username", "user"), ("fs.swift.service.sahara.password", "password")],
-            "s3" => &[("fs.s3a.access.key", "accesskey"), ("fs.s3a.secret.key", "secretkey"), ("fs.s3a.endpoint", "endpoint")],
+            "swift" => {
+                &[("fs.swift.service.sahara.username", "user"), ("fs.swift.service.sahara.password", "password")]
+            }
+            "s3" => &[
+                ("fs.s3a.access.key", "accesskey"),
+                ("fs.s3a.secret.key", "secretkey"),
+                ("fs.s3a.endpoint", "endpoint"),
+            ],
             _ => &[],
         };
         for (config, key) in pairs {

@@ -17,8 +17,12 @@ pub async fn explain(app: &App, caller: &Caller, id: &ExecutionId) -> Result<Exp
         Phase::Waiting => waiting(app, &execution).await?,
         Phase::Staging => "staging: files of the job are being fetched into its workspace".to_owned(),
         Phase::Launching => "launching: the engine was asked to start the job and has not confirmed it".to_owned(),
-        Phase::Running => format!("running: the engine says {}", execution.engine_state.as_deref().unwrap_or("RUNNING")),
-        Phase::Stopping => "stopping: the engine was told to stop the job and has not confirmed that it is gone".to_owned(),
+        Phase::Running => {
+            format!("running: the engine says {}", execution.engine_state.as_deref().unwrap_or("RUNNING"))
+        }
+        Phase::Stopping => {
+            "stopping: the engine was told to stop the job and has not confirmed that it is gone".to_owned()
+        }
         Phase::Settling => "settling: the job is over; its workspace is being cleaned up".to_owned(),
         Phase::Ended => ended(&execution),
     };

@@ -47,7 +47,6 @@ pub struct Change {
     pub status: Option<String>,
 }
 
-
 /// Why an execution is where it is (`GET /api/v1/executions/{id}/explain`).
 #[derive(Clone, Debug)]
 pub struct Explanation {

@@ -103,7 +103,8 @@ impl Order {
                 None => None,
                 Some(id) => {
                     let source = data_sources::get(conn, &self.caller.project, id).await?;
-                    let missing = || Error::refused(Code::InvalidReference, format!("DataSource with id '{id}' doesn't exist"));
+                    let missing =
+                        || Error::refused(Code::InvalidReference, format!("DataSource with id '{id}' doesn't exist"));
                     Some(source.ok_or_else(missing)?)
                 }
             });
@@ -118,12 +119,19 @@ impl Order {
         if waiting < cap {
             return Ok(());
         }
-        let message =
-            format!("{waiting} executions of this project wait already, and [jobs] max_waiting is {cap}: wait for some to start");
+        let message = format!(
+            "{waiting} executions of this project wait already, and [jobs] max_waiting is {cap}: wait for some to start"
+        );
         Err(Error::TooMany { message, retry_after_seconds: 10 })
     }
 
-    fn row(&self, job: &JobTemplate, cluster: Cluster, job_configs: Value, secret_configs: Map<String, Value>) -> Execution {
+    fn row(
+        &self,
+        job: &JobTemplate,
+        cluster: Cluster,
+        job_configs: Value,
+        secret_configs: Map<String, Value>,
+    ) -> Execution {
         Execution {
             id: self.id.clone(),
             project: self.caller.project.clone(),

@@ -52,6 +52,8 @@ struct Job {
     control: Control,
     launched_ms: u64,
     ends_ms: Option<u64>,
+    /// When it was stopped or suspended.
+    changed_ms: Option<u64>,
     cancelled: bool,
     suspended: Option<String>,
     void: bool,
@@ -166,7 +168,8 @@ impl Engine for Sim {
         let launched_ms = now_ms();
         let run_ms = u64::try_from(self.settings.run.as_millis()).unwrap_or(u64::MAX);
         let ends_ms = control.run.is_none().then(|| launched_ms.saturating_add(run_ms));
-        let job = Job { control, launched_ms, ends_ms, cancelled: false, suspended: None, void: false };
+        let job =
+            Job { control, launched_ms, ends_ms, changed_ms: None, cancelled: false, suspended: None, void: false };
         self.save(launch.tag, &job)?;
         if ends_ms.is_some() {
             let (changed, run) = (Arc::clone(&self.changed), self.settings.run);
@@ -187,6 +190,7 @@ impl Engine for Sim {
                     control: Control::default(),
                     launched_ms: now_ms(),
                     ends_ms: None,
+                    changed_ms: None,
                     cancelled: true,
                     suspended: None,
                     void: true,
@@ -201,11 +205,12 @@ impl Engine for Sim {
         let Some(job) = self.load(tag)?.filter(|job| !job.void) else {
             return Ok(Observed::Absent { incarnation: INCARNATION.to_owned() });
         };
+        let changed_ms = job.changed_ms.unwrap_or(job.launched_ms);
         if job.cancelled {
-            return Ok(observed(job.control.cancel.as_deref().unwrap_or("KILLED"), now_ms()));
+            return Ok(observed(job.control.cancel.as_deref().unwrap_or("KILLED"), changed_ms));
         }
         if let Some(word) = &job.suspended {
-            return Ok(observed(word, now_ms()));
+            return Ok(observed(word, changed_ms));
         }
         if let Some(word) = job.control.status.as_ref().or(job.control.run.as_ref()) {
             return Ok(observed(word, job.launched_ms));
@@ -219,6 +224,7 @@ impl Engine for Sim {
     async fn stop(&self, tag: &Tag, _how: Stop) -> Result<(), EngineError> {
         if let Some(mut job) = self.load(tag)?.filter(|job| !job.cancelled) {
             job.cancelled = true;
+            job.changed_ms = Some(now_ms());
             self.save(tag, &job)?;
         }
         self.changed.notify_one();
@@ -233,6 +239,7 @@ impl Engine for Sim {
         let Some(mut job) = self.load(tag)? else { return Err(EngineError::Refused("no such job".to_owned())) };
         let word = job.control.suspend.clone().unwrap_or_else(|| "SUSPENDED".to_owned());
         job.suspended = Some(word.clone());
+        job.changed_ms = Some(now_ms());
         self.save(tag, &job)?;
         Ok(word)
     }

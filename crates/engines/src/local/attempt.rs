@@ -8,11 +8,13 @@ use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use foggara_domain::{Tag, Timestamp, execution::Usage};
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::processes::Identity;
@@ -21,15 +23,30 @@ use super::processes::Identity;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Spec {
     pub tag: String,
+    /// The program with its absolute path, and its arguments.
     pub argv: Vec<String>,
     pub cwd: PathBuf,
     pub env: BTreeMap<String, String>,
+    /// Folder of the files `stdout` and `stderr`.
     pub logs: PathBuf,
     /// Bytes kept of each stream: half of them from its head, half from its tail.
     pub log_limit: u64,
     pub kill_grace_ms: u64,
     /// Control group of the job, where one can be used.
     pub cgroup: Option<PathBuf>,
+    /// An unfinished output that is of no use once the job is over.
+    #[serde(default)]
+    pub litter: Option<PathBuf>,
+}
+
+impl Spec {
+    /// Removes what the job left unfinished. Called when none of its processes is left.
+    pub fn clear_litter(&self) -> io::Result<()> {
+        match self.litter.as_deref().map(fs::remove_dir_all) {
+            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Who won.
@@ -47,11 +64,12 @@ pub(super) enum Decision {
 
 /// The end, as the shim saw it; written only after no descendant was left.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct ExitRecord {
     pub exit_code: Option<i32>,
     pub signal: Option<i32>,
-    /// The program could not be started.
-    pub exec_error: Option<String>,
+    /// Why the program could not be started, or what it says itself of its failure.
+    pub fault: Option<String>,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
     pub usage: Option<Usage>,
@@ -83,7 +101,7 @@ impl Attempt {
         &self.0
     }
 
-    pub fn lock_file(&self) -> PathBuf {
+    fn lock_file(&self) -> PathBuf {
         self.0.join("lock")
     }
 
@@ -91,19 +109,55 @@ impl Attempt {
         self.0.join("shim.log")
     }
 
-    pub fn exec_error_file(&self) -> PathBuf {
-        self.0.join("exec_error")
+    /// Where the job's own stages say why they failed.
+    pub fn fault_file(&self) -> PathBuf {
+        self.0.join("fault")
     }
 
     /// Makes the folder and what has to be there before a shim starts.
     pub fn prepare(&self, spec: &Spec) -> io::Result<()> {
-        fs::create_dir_all(&self.0)?;
+        self.make()?;
         self.put("launch.json", spec)?;
         sync_folder(self.0.parent().unwrap_or(&self.0))
     }
 
+    fn make(&self) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)
+    }
+
     pub fn spec(&self) -> io::Result<Option<Spec>> {
         self.get("launch.json")
+    }
+
+    /// Forgets what the job was started with when it is over: arguments and variables may be secret, and nobody needs them any
+    /// more.
+    pub fn strip(&self, spec: &Spec) -> io::Result<()> {
+        self.put("launch.json", &Spec { argv: Vec::new(), env: BTreeMap::new(), ..spec.clone() })
+    }
+
+    /// Takes the lock for as long as the file is open; nothing when another one has it.
+    pub fn lock(&self) -> io::Result<Option<File>> {
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(self.lock_file())?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(lock)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether a supervisor holds the lock. It is free as soon as the supervisor's process is gone, however it went. Not being
+    /// able to look is an error, never "nobody does".
+    pub fn is_supervised(&self) -> io::Result<bool> {
+        let lock = match OpenOptions::new().read(true).open(self.lock_file()) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        match flock(&lock, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(false),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The decision, if there is one.
@@ -111,25 +165,30 @@ impl Attempt {
         self.get("decision")
     }
 
-    /// Tries to make the decision; gives the one that holds.
+    /// Rules the launch out, unless it happened; gives the decision that holds.
+    pub fn void(&self, by: &str) -> io::Result<Decision> {
+        self.make()?;
+        self.decide(&Decision::Void { by: by.to_owned() })
+    }
+
+    /// Tries to make the decision; gives the one that holds, which is durable by then.
     pub fn decide(&self, decision: &Decision) -> io::Result<Decision> {
-        fs::create_dir_all(&self.0)?;
-        let draft = format!("decision.{}", std::process::id());
+        static DRAFTS: AtomicU64 = AtomicU64::new(0);
+        let draft = format!("decision.{}.{}", std::process::id(), DRAFTS.fetch_add(1, Ordering::Relaxed));
         self.put(&draft, decision)?;
         let linked = fs::hard_link(self.0.join(&draft), self.0.join("decision"));
+        // A draft that stays harms nobody.
+        let _ = fs::remove_file(self.0.join(&draft));
         let holds = match linked {
-            Ok(()) => {
-                sync_folder(&self.0)?;
-                sync_folder(self.0.parent().unwrap_or(&self.0))?;
-                decision.clone()
-            }
+            Ok(()) => decision.clone(),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 self.decision()?.ok_or_else(|| io::Error::other("the decision vanished"))?
             }
             Err(error) => return Err(error),
         };
-        // A draft that stays harms nobody.
-        let _ = fs::remove_file(self.0.join(&draft));
+        // Also when another one made it: it may not have come to this yet, and we act on its word.
+        sync_folder(&self.0)?;
+        sync_folder(self.0.parent().unwrap_or(&self.0))?;
         Ok(holds)
     }
 
@@ -147,6 +206,8 @@ impl Attempt {
         let reserved = self.0.join("exit.reserved");
         let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&reserved)?;
         file.write_all(&text)?;
+        // A longer one may have been begun there by a supervisor that was killed at it.
+        file.set_len(u64::try_from(text.len()).unwrap_or(u64::MAX))?;
         file.sync_all()?;
         fs::rename(&reserved, self.0.join("exit.json"))?;
         sync_folder(&self.0)
@@ -184,6 +245,35 @@ pub(super) fn create(path: &Path) -> io::Result<File> {
 }
 
 /// Makes names in a folder durable.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn the_exit_record_takes_the_room_that_was_set_aside() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let attempt = Attempt::at(dir.path());
+        attempt.reserve_exit().expect("reserved");
+        let before = fs::metadata(dir.path().join("exit.reserved")).expect("there");
+        let record = ExitRecord { exit_code: Some(5), ..ExitRecord::default() };
+        attempt.end(&record).expect("written");
+        let after = fs::metadata(dir.path().join("exit.json")).expect("there");
+        assert_eq!((before.ino(), before.blocks(), before.len()), (after.ino(), after.blocks(), after.len()));
+        assert_eq!(attempt.exit().expect("read").and_then(|record| record.exit_code), Some(5));
+    }
+
+    #[test]
+    fn what_a_killed_supervisor_had_begun_to_write_does_not_spoil_the_record() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let attempt = Attempt::at(dir.path());
+        fs::write(dir.path().join("exit.reserved"), "x".repeat(10_000)).expect("written");
+        attempt.end(&ExitRecord::default()).expect("written");
+        assert!(attempt.exit().expect("it can be read").is_some());
+    }
 }

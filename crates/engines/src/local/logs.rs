@@ -1,5 +1,5 @@
-//! Log files of local jobs, addressed by byte. A log over its limit loses its middle: the file keeps its offsets, and a note
-//! beside it says which bytes are gone.
+//! Log files of local jobs, addressed by byte. A log over its limit loses its middle: offsets stay true, and a note beside the
+//! file says which bytes are gone (see [`super::limit`] for the other side).
 
 use std::{
     fs::{self, File},
@@ -18,6 +18,10 @@ pub(super) struct Hole {
     pub from: u64,
     /// First byte that is there again.
     pub to: u64,
+    /// By how much the bytes behind the hole lie further ahead in the file than their offset says: 0 where the filesystem can
+    /// give room back in the middle of a file.
+    #[serde(default)]
+    pub moved: u64,
 }
 
 impl Hole {
@@ -49,15 +53,17 @@ pub(super) fn read(log: &Path, offset: u64, limit: usize) -> io::Result<LogPiece
         }
         Err(error) => return Err(error),
     };
-    let size = file.metadata()?.len();
     let hole = Hole::load(log);
+    let moved = hole.map_or(0, |hole| hole.moved);
+    let size = file.metadata()?.len() + moved;
     if let Some(hole) = hole.filter(|hole| (hole.from..hole.to).contains(&offset)) {
         let bytes = format!("\n[... {} bytes of this log were left out: it is over its limit ...]\n", hole.to - offset);
         return Ok(LogPiece { bytes: bytes.into_bytes(), next_offset: hole.to, size });
     }
     let end = hole.filter(|hole| offset < hole.from).map_or(size, |hole| hole.from);
     let want = end.saturating_sub(offset).min(u64::try_from(limit).unwrap_or(u64::MAX));
-    file.seek(SeekFrom::Start(offset))?;
+    let ahead = if hole.is_some_and(|hole| offset >= hole.to) { moved } else { 0 };
+    file.seek(SeekFrom::Start(offset - ahead))?;
     let mut bytes = Vec::new();
     file.take(want).read_to_end(&mut bytes)?;
     let next_offset = offset + u64::try_from(bytes.len()).unwrap_or(0);
@@ -76,7 +82,7 @@ mod tests {
         fs::write(&log, b"0123456789").expect("written");
         let piece = read(&log, 2, 3).expect("read");
         assert_eq!((piece.bytes.as_slice(), piece.next_offset, piece.size), (&b"234"[..], 5, 10));
-        Hole { from: 4, to: 8 }.save(&log).expect("noted");
+        Hole { from: 4, to: 8, moved: 0 }.save(&log).expect("noted");
         assert_eq!(read(&log, 2, 100).expect("read").bytes, b"23");
         let gap = read(&log, 4, 100).expect("read");
         assert!(String::from_utf8_lossy(&gap.bytes).contains("4 bytes"));

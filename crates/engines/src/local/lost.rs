@@ -1,17 +1,17 @@
 //! Jobs whose supervisor was killed. Its direct child died with it (PDEATHSIG); whatever else the job forked is found by its
-//! tag, or by its control group, and stopped: first gently, then hard, until two looks in a row find nothing.
+//! tag, its session or its control group, and stopped: first gently, then hard, until two looks in a row find nothing.
 
 use std::{
+    io,
     path::Path,
     time::{Duration, Instant},
 };
 
-use foggara_domain::Tag;
 use rustix::process::Signal;
 
 use super::{
     cgroup,
-    processes::{signal_all, tagged},
+    processes::{Identity, remains, signal_all},
 };
 use crate::Stop;
 
@@ -20,34 +20,43 @@ use crate::Stop;
 pub(super) struct Lost {
     first_stop: Option<Instant>,
     empty_looks: u32,
+    /// Somebody asked for a stop meanwhile, and how.
+    pub asked: Option<Stop>,
 }
 
 impl Lost {
-    /// One step; true when nothing is left.
-    pub fn pursue(&mut self, tag: &Tag, group: Option<&Path>, grace: Duration, how: Option<Stop>) -> bool {
-        let left = tagged(tag.as_str()).remove(tag.as_str()).unwrap_or_default();
+    /// One step; true when nothing is left. A look that fails says nothing.
+    pub fn pursue(
+        &mut self,
+        tag: &str,
+        supervisor: &Identity,
+        group: Option<&Path>,
+        grace: Duration,
+    ) -> io::Result<bool> {
+        let left = remains(tag, supervisor)?;
         if left.is_empty() && !group.is_some_and(cgroup::is_populated) {
             self.empty_looks += 1;
             if self.empty_looks >= 2 {
                 if let Some(group) = group {
                     cgroup::remove(group);
                 }
-                return true;
+                return Ok(true);
             }
-            return false;
+            return Ok(false);
         }
         self.empty_looks = 0;
         let now = Instant::now();
         let first = *self.first_stop.get_or_insert(now);
-        if how == Some(Stop::Hard) || now.duration_since(first) >= grace {
+        if self.asked == Some(Stop::Hard) || now.duration_since(first) >= grace {
             if let Some(group) = group {
                 // What this cannot do, the signals do.
                 let _ = cgroup::kill(group);
             }
-            signal_all(&left, Signal::KILL);
+            signal_all(&left, Signal::KILL)?;
         } else {
-            signal_all(&left, Signal::TERM);
+            signal_all(&left, Signal::TERM)?;
+            signal_all(&left, Signal::CONT)?;
         }
-        false
+        Ok(false)
     }
 }

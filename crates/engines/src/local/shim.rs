@@ -5,16 +5,9 @@
 //! means stop hard now. The exit record is written only when waitpid says that no descendant is left.
 
 use std::{
-    fs::{File, OpenOptions},
     io,
-    os::{
-        fd::AsFd,
-        unix::{
-            fs::{FileExt, OpenOptionsExt},
-            process::ExitStatusExt,
-        },
-    },
-    path::{Path, PathBuf},
+    os::{fd::AsFd, unix::process::CommandExt, unix::process::ExitStatusExt},
+    path::Path,
     process::{Command, ExitStatus, Stdio},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -27,14 +20,15 @@ use nix::sys::{
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::{FallocateFlags, FlockOperation, fallocate, flock},
     process::{Pid, Signal, WaitOptions, kill_process_group, set_child_subreaper, setsid, wait},
 };
 
 use super::{
     attempt::{Attempt, Decision, ExitRecord, Spec},
-    cgroup, logs,
-    processes::{Identity, descendants, signal_all},
+    cgroup,
+    limit::LimitedLog,
+    processes::{Identity, TAG_VARIABLE, descendants, signal_all},
+    raw,
 };
 use crate::failpoint;
 
@@ -43,33 +37,55 @@ const TICK: Duration = Duration::from_millis(200);
 /// How often it kills while descendants are left after a hard stop.
 const KILL_TICK: Duration = Duration::from_millis(20);
 
-/// Supervises the job of an attempt folder. The exit code says whether this shim was the one (0) or not.
-pub(super) fn run(folder: &Path) -> io::Result<i32> {
+/// How a shim ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It supervised the job to its end.
+    Done,
+    /// Another shim of the attempt lives.
+    NotTheFirst,
+    /// The launch was ruled out, or happened before.
+    Decided,
+}
+
+impl Ending {
+    pub const fn exit_code(self) -> i32 {
+        match self {
+            Self::Done => 0,
+            Self::NotTheFirst => 3,
+            Self::Decided => 4,
+        }
+    }
+}
+
+/// Supervises the job of an attempt folder.
+pub(super) fn run(folder: &Path) -> io::Result<Ending> {
+    raw::close_inherited()?;
+    // Away from the server's terminal and session; the session's number also names what is left when this process is killed.
+    setsid()?;
     let attempt = Attempt::at(folder);
     let spec = attempt.spec()?.ok_or_else(|| io::Error::other("there is no launch.json"))?;
-    // Fails when it is a leader already, and then it needs none.
-    let _ = setsid();
-    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(attempt.lock_file())?;
-    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-        return Ok(3);
-    }
+    let Some(lock) = attempt.lock()? else { return Ok(Ending::NotTheFirst) };
     set_child_subreaper(Some(rustix::process::getpid()))?;
     let signals = blocked_signals()?;
     attempt.reserve_exit()?;
-    let streams = [open_log(&spec, "stdout")?, open_log(&spec, "stderr")?];
+    let mut streams = [
+        LimitedLog::open(&spec.logs, "stdout", spec.log_limit)?,
+        LimitedLog::open(&spec.logs, "stderr", spec.log_limit)?,
+    ];
     failpoint::pass("shim.before_decision");
     let me = Decision::Launch(Identity::of_self()?);
     if attempt.decide(&me)? != me {
-        return Ok(4);
+        return Ok(Ending::Decided);
     }
     failpoint::pass("shim.after_decision");
     let started = now();
-    let mut record = match spawn(folder, &streams) {
-        Ok(main) => supervise(&spec, main, &signals, &streams)?,
-        Err(error) => ExitRecord { exec_error: Some(format!("cannot fork: {error}")), ..ExitRecord::default() },
+    let mut record = match spawn(folder, &spec, &streams) {
+        Ok(main) => supervise(&spec, main, &signals, &mut streams)?,
+        Err(error) => ExitRecord { fault: Some(format!("cannot fork: {error}")), ..ExitRecord::default() },
     };
-    if let Ok(text) = std::fs::read_to_string(attempt.exec_error_file()) {
-        record.exec_error = Some(text);
+    if let Ok(text) = std::fs::read_to_string(attempt.fault_file()) {
+        record.fault = Some(text);
     }
     record.started_at = Some(started);
     record.ended_at = Some(now());
@@ -77,10 +93,23 @@ pub(super) fn run(folder: &Path) -> io::Result<i32> {
     if let Some(group) = &spec.cgroup {
         cgroup::remove(group);
     }
+    if let Err(error) = spec.clear_litter() {
+        tell(&format!("what the job left unfinished cannot be removed: {error}"));
+    }
     failpoint::pass("shim.before_exit_record");
     attempt.end(&record)?;
+    if let Err(error) = attempt.strip(&spec) {
+        tell(&format!("launch.json cannot be shortened: {error}"));
+    }
+    // Held until the record is in place: a free lock without a record means that the shim was killed.
     drop(lock);
-    Ok(0)
+    Ok(Ending::Done)
+}
+
+/// A line for the shim's own log.
+fn tell(line: &str) {
+    // Where it cannot be written there is nobody to tell.
+    let _ = io::Write::write_all(&mut io::stderr(), format!("{line}\n").as_bytes());
 }
 
 fn now() -> Timestamp {
@@ -104,26 +133,18 @@ fn blocked_signals() -> io::Result<SignalFd> {
     Ok(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
 }
 
-struct LogFile {
-    path: PathBuf,
-    file: File,
-}
-
-fn open_log(spec: &Spec, name: &str) -> io::Result<LogFile> {
-    std::fs::create_dir_all(&spec.logs)?;
-    let path = spec.logs.join(name);
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
-    Ok(LogFile { path, file })
-}
-
-/// Starts the second stage of this binary, which becomes the job (see [`super::exec`]).
-fn spawn(folder: &Path, streams: &[LogFile; 2]) -> io::Result<i32> {
-    let child = Command::new(std::env::current_exe()?)
+/// Starts the second stage of this binary, which becomes the job (see [`super::exec`]). The link in /proc is right even when
+/// the file was replaced meanwhile.
+fn spawn(folder: &Path, spec: &Spec, streams: &[LimitedLog; 2]) -> io::Result<i32> {
+    let child = Command::new("/proc/self/exe")
+        .arg0("foggara")
         .args(["shim", "--exec"])
         .arg(folder)
+        // The stage is the job's already: a look by tag finds it.
+        .env(TAG_VARIABLE, &spec.tag)
         .stdin(Stdio::null())
-        .stdout(streams[0].file.try_clone()?)
-        .stderr(streams[1].file.try_clone()?)
+        .stdout(streams[0].handle()?)
+        .stderr(streams[1].handle()?)
         .spawn()?;
     i32::try_from(child.id()).map_err(io::Error::other)
 }
@@ -137,13 +158,12 @@ enum Stopping {
     Hard,
 }
 
-fn supervise(spec: &Spec, main: i32, signals: &SignalFd, streams: &[LogFile; 2]) -> io::Result<ExitRecord> {
+fn supervise(spec: &Spec, main: i32, signals: &SignalFd, streams: &mut [LimitedLog; 2]) -> io::Result<ExitRecord> {
     let grace = Duration::from_millis(spec.kill_grace_ms);
     let own = i32::try_from(std::process::id()).map_err(io::Error::other)?;
     let mut stopping = Stopping::No;
     let mut record = ExitRecord::default();
     let mut main_status: Option<ExitStatus> = None;
-    let mut limiter = streams.each_ref().map(|stream| Limiter { stream, limit: spec.log_limit, holed_to: 0 });
     loop {
         let left = reap(main, &mut main_status)?;
         if !left {
@@ -168,9 +188,7 @@ fn supervise(spec: &Spec, main: i32, signals: &SignalFd, streams: &[LogFile; 2])
             record.killed_hard = true;
             stop_hard(own, main, spec.cgroup.as_deref());
         }
-        for stream in &mut limiter {
-            stream.check();
-        }
+        check(streams);
         wait_for_signal(signals, if stopping == Stopping::Hard { KILL_TICK } else { TICK })?;
         while let Some(info) = signals.read_signal()? {
             match NixSignal::try_from(i32::try_from(info.ssi_signo).unwrap_or(0)) {
@@ -189,14 +207,19 @@ fn supervise(spec: &Spec, main: i32, signals: &SignalFd, streams: &[LogFile; 2])
             }
         }
     }
-    for stream in &mut limiter {
-        stream.check();
-    }
+    check(streams);
     if let Some(status) = main_status {
         record.exit_code = status.code();
         record.signal = status.signal();
     }
     Ok(record)
+}
+
+fn check(streams: &mut [LimitedLog; 2]) {
+    for stream in streams {
+        // A log that cannot be cut is no reason to leave the job alone.
+        let _ = stream.check();
+    }
 }
 
 /// Reaps what has ended; false when no child is left.
@@ -230,15 +253,21 @@ fn stop_hard(own: i32, main: i32, group: Option<&Path>) {
     signal_tree(own, main, Signal::KILL);
 }
 
+/// A look that fails is repeated: a hard stop goes on until nobody is left, a gentle one becomes hard.
 fn signal_tree(own: i32, main: i32, signal: Signal) {
-    // The job is the leader of its own group; the group is ours as long as one of our descendants is in it.
-    let tree = descendants(own);
-    if tree.contains(&main)
+    let tree = match descendants(own) {
+        Ok(tree) => tree,
+        Err(error) => return tell(&format!("the job's processes cannot be looked for: {error}")),
+    };
+    // The job leads a group of its own, whose number is its pid as long as it lives.
+    if tree.iter().any(|found| found.pid == main)
         && let Some(group) = Pid::from_raw(main)
     {
         let _ = kill_process_group(group, signal);
     }
-    signal_all(&tree, signal);
+    if let Err(error) = signal_all(&tree, signal) {
+        tell(&format!("a process of the job cannot be signalled: {error}"));
+    }
 }
 
 fn wait_for_signal(signals: &SignalFd, longest: Duration) -> io::Result<()> {
@@ -247,38 +276,6 @@ fn wait_for_signal(signals: &SignalFd, longest: Duration) -> io::Result<()> {
     match poll(&mut fds, Some(&timeout)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Keeps a log within its limit: the middle is cut out of the file (its blocks are given back), head and tail stay where
-/// they are, so that offsets stay true.
-struct Limiter<'a> {
-    stream: &'a LogFile,
-    limit: u64,
-    holed_to: u64,
-}
-
-impl Limiter<'_> {
-    fn check(&mut self) {
-        let Ok(size) = self.stream.file.metadata().map(|metadata| metadata.len()) else { return };
-        let half = self.limit / 2;
-        let to = size.saturating_sub(half);
-        // Cut only when a good piece has gathered.
-        if size <= self.limit || to < self.holed_to.saturating_add(self.limit / 16) {
-            return;
-        }
-        let hole = logs::Hole { from: half, to };
-        let cut = OpenOptions::new().write(true).open(&self.stream.path).and_then(|file| {
-            let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-            match fallocate(&file, flags, half, to - half) {
-                Ok(()) => Ok(()),
-                // A filesystem without holes: overwrite nothing, there is no way to give room back.
-                Err(error) => file.write_at(&[], 0).and(Err(error.into())),
-            }
-        });
-        if cut.is_ok() && hole.save(&self.stream.path).is_ok() {
-            self.holed_to = to;
-        }
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn command(plan: &Plan, settings: &LocalSettings, workspace: &Path, t
         return Err("not a Spark plan".to_owned());
     };
     let spark = find::spark(settings).ok_or_else(|| find::SPARK_MISSING.to_owned())?;
-    let java = find::java(settings).ok_or_else(|| find::JAVA_MISSING.to_owned())?;
+    let java = find::java_of_spark(settings).ok_or_else(|| find::JAVA_MISSING.to_owned())?;
     let scratch = workspace.join(".spark-local");
     fs::create_dir_all(&scratch).map_err(|error| format!("cannot make {}: {error}", scratch.display()))?;
     let mut all: BTreeMap<String, String> =
@@ -56,7 +56,7 @@ pub(super) fn command(plan: &Plan, settings: &LocalSettings, workspace: &Path, t
         env.insert("PYSPARK_PYTHON".to_owned(), python.clone());
         env.insert("PYSPARK_DRIVER_PYTHON".to_owned(), python);
     }
-    Ok(Command { argv, env })
+    Ok(Command { argv, env, litter: None })
 }
 
 /// spark-submit takes comma separated lists, so a name with a comma cannot be passed.

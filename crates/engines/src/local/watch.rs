@@ -37,9 +37,13 @@ impl Watch {
         if !self.followed.lock().unwrap_or_else(PoisonError::into_inner).insert(tag.clone()) {
             return;
         }
-        let Some(fd) = identity.open() else {
-            self.ring(tag);
-            return;
+        let fd = match identity.open() {
+            Ok(Some(fd)) => fd,
+            Ok(None) => return self.ring(tag),
+            Err(error) => {
+                tracing::warn!(%tag, "no handle to watch the job, it is polled: {error}");
+                return self.leave(tag);
+            }
         };
         let (watch, key) = (self.clone(), tag.clone());
         let waiting = thread::Builder::new().name("foggara-watch".to_owned()).stack_size(STACK).spawn(move || {

@@ -1,0 +1,13 @@
+//! The contract of the engines (lifecycle.md, "Launch without doubles" and "Stop until gone"). [`promises`] holds for every
+//! engine; the rest is what the local engine owes beyond that, with real processes and a real shim.
+
+mod confined;
+mod ends;
+mod launches;
+mod logs;
+mod place;
+mod plans;
+mod promises;
+mod stops;
+mod streaming;
+mod supervisors;

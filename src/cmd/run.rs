@@ -33,7 +33,7 @@ pub struct RunArgs {
     #[arg(long, default_value = "local")]
     cluster: String,
     /// Library, may be given several times
-    #[arg(long = "lib", value_name = "FILE")]
+    #[arg(long = "lib", value_name = "FILE", value_parser = existing)]
     libs: Vec<PathBuf>,
     /// Config of the job, may be given several times
     #[arg(long = "conf", value_name = "KEY=VALUE", value_parser = pair)]
@@ -48,6 +48,7 @@ pub struct RunArgs {
     #[arg(long)]
     rm: bool,
     /// Script, Python file or jar
+    #[arg(value_parser = existing)]
     file: PathBuf,
     /// Arguments of the job
     #[arg(last = true)]
@@ -66,6 +67,12 @@ fn guess(file: &Path, configs: &[(String, String)]) -> &'static str {
 fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("KEY=VALUE is wanted")?;
     Ok((key.to_owned(), value.to_owned()))
+}
+
+fn existing(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let found = path.metadata().map_err(|error| error.to_string())?;
+    if found.is_dir() { Err("it is a folder".to_owned()) } else { Ok(path) }
 }
 
 fn object(pairs: &[(String, String)]) -> Map<String, Value> {

@@ -11,7 +11,7 @@ const WIDER: [(&str, &str); 2] = [
 ];
 
 fn recorded() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden/sahara-v11.json");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/sahara-v11.json");
     let text = std::fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}"));
     serde_json::from_slice(&text).expect("the recordings are JSON")
 }

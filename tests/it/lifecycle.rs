@@ -174,7 +174,9 @@ async fn no_more_jobs_run_than_there_are_slots(on: On) -> Result<()> {
         let launched = events.iter().find(|event| event["kind"] == "launching").map(|event| event["at"].to_string());
         starts.push(launched.unwrap_or_default());
     }
-    assert!(starts.is_sorted(), "they start in the order of their submit: {starts:?}");
+    // Two slots: the order holds but for neighbours that start side by side.
+    let in_order = starts.iter().zip(starts.iter().skip(2)).all(|(earlier, later)| earlier <= later);
+    assert!(in_order, "they start in the order of their submit: {starts:?}");
     Ok(())
 }
 

@@ -136,7 +136,7 @@ async fn fetch(
         if path.exists() {
             return Err(format!("two binaries of the job template are called '{}'", binary.name));
         }
-        let access = Access { project: &row.project, caller: None, credentials: binary.extra.as_ref() };
+        let access = Access { project: &binary.project, caller: None, credentials: binary.extra.as_ref() };
         let work = async {
             let content = open(app, &binary.url, &access).await?;
             fetch_into_file(content, &path, settings.staged_binary).await

@@ -142,7 +142,11 @@ async fn api_state(config: &Config, app: &App, db: Db, stopping: CancellationTok
         region: config.server.region.clone(),
         ..issuer::Settings::default()
     };
-    let issuer = Arc::new(Issuer::open(db, settings).await?);
+    let issuer = Issuer::open(db, settings).await.context(
+        "the token keys in the database cannot be opened; servers that share a database need the same seal-keys.json in \
+         their data directories: copy it from the first one's",
+    )?;
+    let issuer = Arc::new(issuer);
     let settings = foggara_api::Settings {
         cors_origins: config.server.cors_origins.clone(),
         trust_forwarded_proto: config.server.trust_forwarded_proto,

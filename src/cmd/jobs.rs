@@ -102,7 +102,7 @@ pub async fn run(args: JobsArgs) -> Result<Exit> {
             if follow {
                 follow_log(&client, &id, &[stream], false).await?;
             } else {
-                copy_log(&client, &id, stream, 0, true).await?;
+                copy_log(&client, &id, stream, &mut 0, true).await?;
             }
         }
         Action::Cancel { ids } => {
@@ -174,14 +174,16 @@ fn events_table(events: &Value) -> String {
     rows_table(&["#", "at", "event", "status", "text"], events.as_array().into_iter().flatten().map(row))
 }
 
-/// Copies a log from an offset to its present end; gives the offset behind it. What a job wrote to its standard error goes
-/// to ours, unless it is the only stream that is asked for (`alone`).
-async fn copy_log(client: &Client, id: &str, stream: &str, mut offset: u64, alone: bool) -> Result<u64> {
+/// Copies a log from an offset to its present end. The offset is moved with each piece: when a later one cannot be had, what
+/// was shown is not shown again. What a job wrote to its standard error goes to ours, unless it is the only stream that is
+/// asked for (`alone`).
+async fn copy_log(client: &Client, id: &str, stream: &str, offset: &mut u64, alone: bool) -> Result<()> {
     loop {
-        let (bytes, next) = client.log(id, stream, offset).await?;
+        let (bytes, next) = client.log(id, stream, *offset).await?;
         if bytes.is_empty() {
-            return Ok(offset);
+            return Ok(());
         }
+        *offset = next;
         let written = if stream == "stderr" && !alone {
             std::io::stderr().lock().write_all(&bytes)
         } else {
@@ -189,10 +191,10 @@ async fn copy_log(client: &Client, id: &str, stream: &str, mut offset: u64, alon
             out.write_all(&bytes).and_then(|()| out.flush())
         };
         match written {
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(next),
+            // The reader has seen enough.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
             other => other?,
         }
-        offset = next;
     }
 }
 
@@ -207,7 +209,7 @@ pub async fn follow_log(client: &Client, id: &str, streams: &[&str], progress: b
             let row = client.sahara(Method::GET, &path, Body::Empty, "job_execution").await?;
             line.clear();
             for (offset, stream) in offsets.iter_mut().zip(streams) {
-                *offset = copy_log(client, id, stream, *offset, streams.len() == 1).await?;
+                copy_log(client, id, stream, offset, streams.len() == 1).await?;
             }
             anyhow::Ok(row)
         };

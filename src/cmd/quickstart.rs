@@ -38,6 +38,8 @@ const SAMPLE: &str = include_str!("../../examples/wordcount/sample.txt");
 const MOST_FREQUENT: usize = 10;
 /// How long the server may take to be there.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+/// How long the processes of a running job may take to be there.
+const THERE_WITHIN: Duration = Duration::from_secs(20);
 /// How long the deleted job's processes may take to be gone before that counts as a failure.
 const GONE_WITHIN: Duration = Duration::from_secs(60);
 /// How often states are looked at.
@@ -191,7 +193,7 @@ impl Session<'_> {
     /// Uploads a text under a name and makes a job binary of it.
     async fn binary(&self, name: &str, text: &str) -> Result<String> {
         let path = format!("/job-binary-internals/quickstart-{}-{name}", self.stamp);
-        let body = Body::Bytes(text.as_bytes().to_vec());
+        let body = Body::Bytes(text.as_bytes().to_vec().into());
         let internal = id(&self.client.sahara(Method::PUT, &path, body, "job_binary_internal").await?)?;
         let binary =
             json!({"name": format!("quickstart-{}-{name}", self.stamp), "url": format!("internal-db://{internal}")});
@@ -286,10 +288,7 @@ impl Session<'_> {
         let template = self.template("sleep", "Shell", &[main], &[]).await?;
         let execution = self.execute(&template, json!({})).await?;
         self.wait("sleeper", &execution, &["RUNNING"]).await?;
-        let running = processes_of(&execution).len();
-        if running == 0 {
-            bail!("the job is said to run, and no process of it was found");
-        }
+        let running = wait_for_processes(&execution).await?;
         print(&format!("sleeper     RUNNING for an hour, {running} processes (execution {execution})\n"))?;
         let path = format!("/job-executions/{execution}");
         let began = Instant::now();
@@ -324,6 +323,24 @@ fn read_counts(output: &Path) -> Result<BTreeMap<String, u64>> {
         }
     }
     Ok(counts)
+}
+
+/// How many processes a job has, once it has all: a shell, and the program that it waits for.
+async fn wait_for_processes(execution: &str) -> Result<usize> {
+    let began = Instant::now();
+    loop {
+        let running = processes_of(execution).len();
+        if running >= 2 {
+            return Ok(running);
+        }
+        if began.elapsed() > THERE_WITHIN {
+            bail!(
+                "the job is said to run, and {running} processes of it were found within {} s",
+                THERE_WITHIN.as_secs()
+            );
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Processes whose environment has the tag of an execution.

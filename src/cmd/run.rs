@@ -210,7 +210,7 @@ async fn upload(client: &Client, file: &Path, made: &mut Made) -> Result<String>
     let bytes = std::fs::read(file).with_context(|| format!("read {}", file.display()))?;
     let name = unique(file)?;
     let path = format!("/job-binary-internals/{name}");
-    let internal = client.sahara(Method::PUT, &path, Body::Bytes(bytes), "job_binary_internal").await?;
+    let internal = client.sahara(Method::PUT, &path, Body::Bytes(bytes.into()), "job_binary_internal").await?;
     let internal = text(&internal, "id")?;
     made.paths.push(format!("/job-binary-internals/{internal}"));
     let body = json!({"name": name, "url": format!("internal-db://{internal}")});

@@ -1,6 +1,7 @@
 //! The one integration test program: over HTTP against the real program. It is built with the feature `failpoints`.
 
 mod api;
+mod commands;
 mod crash;
 mod engines;
 mod identity;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 
@@ -99,14 +100,15 @@ impl Refused {
     }
 }
 
-/// A body that is sent.
+/// A body that is sent. Clones share the bytes.
+#[derive(Clone)]
 pub enum Body {
     /// None.
     Empty,
     /// JSON.
     Json(Value),
     /// Bytes.
-    Bytes(Vec<u8>),
+    Bytes(Bytes),
 }
 
 /// A session with a server.
@@ -132,19 +134,8 @@ impl Client {
     }
 
     async fn send(&self, method: Method, url: &str, body: Body) -> Result<Response> {
-        let again = match &body {
-            Body::Empty => Some(Body::Empty),
-            Body::Json(json) => Some(Body::Json(json.clone())),
-            // An upload follows a fresh log-in.
-            Body::Bytes(_) => None,
-        };
-        let answer = self.send_once(method.clone(), url, body).await?;
-        if answer.status().is_success() {
-            return Ok(answer);
-        }
-        if answer.status() == StatusCode::UNAUTHORIZED
-            && let Some(body) = again
-        {
+        let answer = self.send_once(method.clone(), url, body.clone()).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED {
             let session = login::log_in(&self.http, &self.found).await?;
             *self.token.lock().unwrap_or_else(PoisonError::into_inner) = session.token;
             return accepted(self.send_once(method, url, body).await?).await;

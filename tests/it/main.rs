@@ -8,5 +8,6 @@ mod identity;
 mod lifecycle;
 mod rights;
 mod serve;
+mod servers;
 mod world;
 mod wrong_input;

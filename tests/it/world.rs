@@ -27,7 +27,7 @@ pub enum On {
 pub struct World {
     pub server: Server,
     pub api: Api,
-    _dir: tempfile::TempDir,
+    _dir: Option<tempfile::TempDir>,
 }
 
 impl World {
@@ -41,7 +41,12 @@ impl World {
         }
         server.start()?;
         let api = log_in(&server).await?;
-        Ok(Self { server, api, _dir: dir })
+        Ok(Self { server, api, _dir: Some(dir) })
+    }
+
+    /// Around a server that the test made itself.
+    pub fn of(server: Server, api: Api) -> Self {
+        Self { server, api, _dir: None }
     }
 
     /// On SQLite with the defaults.

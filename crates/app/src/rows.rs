@@ -36,7 +36,7 @@ pub enum Edit {
 pub enum Changed {
     /// Another server owns the cluster now: drop everything, touch no engine.
     Fenced,
-    /// There is no such row.
+    /// There is no such row, or it is at the place of another owner.
     Missing,
     /// The edit left it as it is.
     Kept(Box<Execution>),
@@ -85,6 +85,10 @@ where
         return Ok(Some(Changed::Fenced));
     }
     let Some(before) = executions::find(conn, id).await? else { return Ok(Some(Changed::Missing)) };
+    // Two servers may look at the same waiting row of `local`; the one that placed it has it, for the other it is not there.
+    if guard.is_some_and(|own| before.place.as_ref().is_some_and(|place| *place != own.place)) {
+        return Ok(Some(Changed::Missing));
+    }
     let mut after = before.clone();
     let (kind, text) = match edit(&mut after)? {
         Edit::Keep => return Ok(Some(Changed::Kept(Box::new(before)))),

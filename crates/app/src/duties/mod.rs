@@ -4,6 +4,7 @@
 mod cluster;
 mod housekeeping;
 mod live;
+mod lost_hosts;
 mod ownership;
 mod steps;
 mod sweep;

@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::{
     ANYWHERE,
     cluster::{Room, own},
+    lost_hosts::LostHosts,
 };
 use crate::{App, rows::Owned};
 
@@ -50,6 +51,7 @@ pub(super) struct Keeper {
     server: String,
     running: BTreeMap<ClusterId, Running>,
     seen: BTreeMap<String, Seen>,
+    lost: LostHosts,
     /// Before when the last renewal that is known to be stored was sent.
     renewed_at: Duration,
 }
@@ -61,6 +63,7 @@ impl Keeper {
             server: Uuid::new_v4().to_string(),
             running: BTreeMap::new(),
             seen: BTreeMap::new(),
+            lost: LostHosts::default(),
             renewed_at: boottime(),
         }
     }
@@ -108,6 +111,10 @@ impl Keeper {
             (clusters::all(&mut conn).await?, ownership::owners(&mut conn).await?)
         };
         self.watch(&owners);
+        for owner in owners.iter().filter(|owner| owner.place != ANYWHERE && owner.place != self.app.settings().host) {
+            let has_server = owner.server.as_ref().is_some_and(|server| !self.stands_still(server));
+            self.lost.look(&self.app, (&owner.cluster, &owner.place), has_server, boottime()).await?;
+        }
         for cluster in clusters {
             if self.running.contains_key(&cluster.id) || self.app.engines().get(&cluster.plugin).is_none() {
                 continue;
@@ -144,8 +151,12 @@ impl Keeper {
     fn may_take(&self, owner: &ownership::Owner) -> bool {
         let Some(server) = &owner.server else { return true };
         let dead_neighbour = owner.host.as_ref() == Some(&self.app.settings().host);
-        let still = self.seen.get(server).is_some_and(|seen| boottime().saturating_sub(seen.since) >= TTL + MARGIN);
-        *server == self.server || dead_neighbour || still
+        *server == self.server || dead_neighbour || self.stands_still(server)
+    }
+
+    /// Whether a server's counter has not moved for so long that the server counts as gone.
+    fn stands_still(&self, server: &str) -> bool {
+        self.seen.get(server).is_some_and(|seen| boottime().saturating_sub(seen.since) >= TTL + MARGIN)
     }
 
     async fn take(&mut self, cluster: Cluster, place: String, epoch: i64) -> Result<()> {

@@ -181,16 +181,20 @@ pub async fn data(app: &App, caller: &Caller, id: &BinaryId) -> Result<Content> 
     }
 }
 
-/// Opens the bytes behind a url by the store of its scheme. A bare path is a file of this host.
+/// Opens the bytes behind a url by the store of its scheme. A bare path is a file of this host. Errors name the url without
+/// what may be secret in it.
 pub(crate) async fn open(app: &App, url: &str, access: &Access<'_>) -> Result<Content, StoreError> {
     let whole = if url.starts_with('/') { format!("file://{url}") } else { url.to_owned() };
     let parsed =
-        url::Url::parse(&whole).map_err(|error| StoreError::Unsupported(format!("{url} is not a url: {error}")))?;
+        url::Url::parse(&whole).map_err(|error| StoreError::Unsupported(format!("the url is malformed: {error}")))?;
     match app.stores().get(parsed.scheme()) {
         Some(store) => store.open(&parsed, access).await,
-        None => {
-            Err(StoreError::Unsupported(format!("this server has no store for '{}' urls ({url})", parsed.scheme())))
-        }
+        None => Err(StoreError::Unsupported(format!(
+            "this server has no store for '{scheme}' urls ({scheme}://{host}{path})",
+            scheme = parsed.scheme(),
+            host = parsed.host_str().unwrap_or_default(),
+            path = parsed.path()
+        ))),
     }
 }
 

@@ -131,6 +131,53 @@ pub struct Event {
 }
 
 impl Execution {
+    /// A first attempt that waits on a cluster; nothing was done for it yet.
+    pub fn waiting(id: ExecutionId, project: ProjectId, user: UserId, cluster: ClusterId, at: Timestamp) -> Self {
+        Self {
+            id,
+            project,
+            user,
+            job: None,
+            job_type: String::new(),
+            job_name: String::new(),
+            cluster,
+            input: None,
+            output: None,
+            job_configs: Value::Object(Map::new()),
+            secret_configs: Map::new(),
+            data_source_urls: None,
+            is_public: false,
+            is_protected: false,
+            wish: Wish::Run,
+            suspend_wanted: false,
+            phase: Phase::Waiting,
+            engine_state: None,
+            duty: Duty::None,
+            place: None,
+            attempt: 1,
+            tag: None,
+            engine_ref: None,
+            incarnation: None,
+            launch_sent_at: None,
+            stop_sent_at: None,
+            gone_at: None,
+            gone_evidence: None,
+            outcome: None,
+            reason: None,
+            return_code: None,
+            usage: None,
+            deadline: None,
+            created_at: at,
+            updated_at: None,
+            staged_at: None,
+            start_time: None,
+            running_at: None,
+            end_time: None,
+            deleted_at: None,
+            version: 1,
+        }
+    }
+
     /// The status that Sahara's API shows (lifecycle.md, table of phases).
     pub fn status(&self) -> &str {
         if self.phase == Phase::Ended {

@@ -13,54 +13,12 @@ use foggara_domain::{
     status::{Duty, Outcome, Phase, Wish},
 };
 use proptest::prelude::*;
-use serde_json::{Map, Value};
 
 const GRACE: Duration = Duration::from_secs(10);
 
 fn row() -> Execution {
-    Execution {
-        id: ExecutionId::from("00000000-0000-4000-8000-000000000001"),
-        project: "p".into(),
-        user: "u".into(),
-        job: None,
-        job_type: "Shell".to_owned(),
-        job_name: "j".to_owned(),
-        cluster: "c".into(),
-        input: None,
-        output: None,
-        job_configs: Value::Null,
-        secret_configs: Map::new(),
-        data_source_urls: None,
-        is_public: false,
-        is_protected: false,
-        wish: Wish::Run,
-        suspend_wanted: false,
-        phase: Phase::Waiting,
-        engine_state: None,
-        duty: Duty::None,
-        place: None,
-        attempt: 1,
-        tag: None,
-        engine_ref: None,
-        incarnation: None,
-        launch_sent_at: None,
-        stop_sent_at: None,
-        gone_at: None,
-        gone_evidence: None,
-        outcome: None,
-        reason: None,
-        return_code: None,
-        usage: None,
-        deadline: None,
-        created_at: Timestamp::from_micros(0),
-        updated_at: None,
-        staged_at: None,
-        start_time: None,
-        running_at: None,
-        end_time: None,
-        deleted_at: None,
-        version: 1,
-    }
+    let id = ExecutionId::from("00000000-0000-4000-8000-000000000001");
+    Execution::waiting(id, "p".into(), "u".into(), "c".into(), Timestamp::from_micros(0))
 }
 
 /// What the world does between two looks of the owner.

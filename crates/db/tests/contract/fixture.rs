@@ -3,10 +3,7 @@
 use std::path::PathBuf;
 
 use foggara_db::{Db, SealKeys, Settings};
-use foggara_domain::{
-    Execution, ExecutionId, ProjectId, Secret, Timestamp,
-    status::{Duty, Phase, Wish},
-};
+use foggara_domain::{Execution, ExecutionId, ProjectId, Secret, Timestamp};
 use serde_json::{Map, Value, json};
 
 /// A database and what has to live as long as it.
@@ -65,47 +62,11 @@ pub fn other_project() -> ProjectId {
 /// An execution that waits.
 pub fn execution(job_name: &str) -> Execution {
     Execution {
-        id: ExecutionId::new(),
-        project: project(),
-        user: "u".into(),
-        job: None,
         job_type: "Shell".to_owned(),
         job_name: job_name.to_owned(),
-        cluster: "c".into(),
-        input: None,
-        output: None,
         job_configs: json!({"job_execution_info": {}}),
         secret_configs: Map::from_iter([("fs.s3a.secret.key".to_owned(), Value::from("hush-hush"))]),
-        data_source_urls: None,
-        is_public: false,
-        is_protected: false,
-        wish: Wish::Run,
-        suspend_wanted: false,
-        phase: Phase::Waiting,
-        engine_state: None,
-        duty: Duty::None,
-        place: None,
-        attempt: 1,
-        tag: None,
-        engine_ref: None,
-        incarnation: None,
-        launch_sent_at: None,
-        stop_sent_at: None,
-        gone_at: None,
-        gone_evidence: None,
-        outcome: None,
-        reason: None,
-        return_code: None,
-        usage: None,
-        deadline: None,
-        created_at: NOW,
-        updated_at: None,
-        staged_at: None,
-        start_time: None,
-        running_at: None,
-        end_time: None,
-        deleted_at: None,
-        version: 1,
+        ..Execution::waiting(ExecutionId::new(), project(), "u".into(), "c".into(), NOW)
     }
 }
 

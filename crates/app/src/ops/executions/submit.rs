@@ -9,7 +9,6 @@ use foggara_domain::{
     interface,
     job_template::JobTemplate,
     job_type::{JobType, configs::hide_credentials},
-    status::{Duty, Phase, Wish},
 };
 use foggara_engines::{Ability, failpoint};
 use serde_json::{Map, Value};
@@ -132,49 +131,17 @@ impl Order {
         job_configs: Value,
         secret_configs: Map<String, Value>,
     ) -> Execution {
+        // Both APIs take the flags is_public and is_protected on execute and ignore them (spec/README.md conflict 9).
+        let (id, caller) = (self.id.clone(), &self.caller);
         Execution {
-            id: self.id.clone(),
-            project: self.caller.project.clone(),
-            user: self.caller.user.clone(),
             job: Some(job.id.clone()),
             job_type: job.job_type.clone(),
             job_name: job.name.clone(),
-            cluster: cluster.id,
             input: self.submit.input.clone(),
             output: self.submit.output.clone(),
             job_configs,
             secret_configs,
-            data_source_urls: None,
-            // Both APIs take the flags on execute and ignore them (spec/README.md conflict 9).
-            is_public: false,
-            is_protected: false,
-            wish: Wish::Run,
-            suspend_wanted: false,
-            phase: Phase::Waiting,
-            engine_state: None,
-            duty: Duty::None,
-            place: None,
-            attempt: 1,
-            tag: None,
-            engine_ref: None,
-            incarnation: None,
-            launch_sent_at: None,
-            stop_sent_at: None,
-            gone_at: None,
-            gone_evidence: None,
-            outcome: None,
-            reason: None,
-            return_code: None,
-            usage: None,
-            deadline: None,
-            created_at: self.now,
-            updated_at: None,
-            staged_at: None,
-            start_time: None,
-            running_at: None,
-            end_time: None,
-            deleted_at: None,
-            version: 1,
+            ..Execution::waiting(id, caller.project.clone(), caller.user.clone(), cluster.id, self.now)
         }
     }
 }

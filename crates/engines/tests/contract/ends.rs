@@ -41,15 +41,17 @@ async fn the_end_rings_at_once_also_for_a_restarted_server() {
     let go = place.path("go");
     let script = format!("echo up; while [ ! -e {} ]; do sleep 0.02; done", go.display());
     let tag = place.start_up("rings", &script).await;
-    let again = place.again();
+    // One adopts it by its tag, one learns of it only when it asks how the job is.
+    let (again, asking) = (place.again(), place.again());
     again.find(&tag).await.expect("asked");
-    for engine in [&place.engine, &again] {
+    asking.observe(&tag).await.expect("asked");
+    for engine in [&place.engine, &again, &asking] {
         // Whatever rang until now is no news.
         let changed = engine.changed();
         let _ = tokio::time::timeout(Duration::from_millis(1), changed.notified()).await;
     }
     fs::write(&go, "").expect("written");
-    for engine in [&place.engine, &again] {
+    for engine in [&place.engine, &again, &asking] {
         tokio::time::timeout(Duration::from_secs(20), engine.changed().notified()).await.expect("it rings");
         assert!(matches!(engine.observe(&tag).await, Ok(Observed::Ended(_))), "and it has ended by then");
     }
@@ -110,7 +112,10 @@ async fn what_cannot_run_is_refused_or_fails_with_the_cause() {
 async fn a_job_finds_its_own_environment_and_nothing_of_the_servers() {
     let place = Place::new();
     let tag = place.tag("environment");
-    let Plan::Program { main, .. } = place.program(&tag, b"pwd; for a; do echo \"<$a>\"; done; env | sort") else {
+    let Plan::Program { main, .. } = place.program(
+        &tag,
+        b"tr '\\0' '\\n' < /proc/$$/environ | grep -c FOGGARA_TAG; pwd; for a; do echo \"<$a>\"; done; env | sort",
+    ) else {
         unreachable!("a program")
     };
     let env = BTreeMap::from([
@@ -125,7 +130,7 @@ async fn a_job_finds_its_own_environment_and_nothing_of_the_servers() {
     let home = place.workspace(&tag).canonicalize().expect("there").display().to_string();
     let out = place.out(&tag).await;
     let mut lines = out.lines();
-    assert_eq!(lines.by_ref().take(4).collect::<Vec<_>>(), [&home, "<a b>", "<>", "<$HOME>"]);
+    assert_eq!(lines.by_ref().take(5).collect::<Vec<_>>(), ["1", &home, "<a b>", "<>", "<$HOME>"]);
     let names: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once('=')).collect();
     let of = |name: &str| names.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
     assert_eq!(of("FOGGARA_TAG"), Some(tag.as_str()), "the tag is ours to set");

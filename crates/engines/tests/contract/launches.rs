@@ -63,6 +63,18 @@ async fn of_many_shims_one_wins() {
 }
 
 #[tokio::test]
+async fn a_shim_that_finds_the_lock_taken_decides_nothing() {
+    let place = Place::new();
+    let tag = place.tag("locked");
+    prepared(&place, &tag, "true").await;
+    let lock = fs::File::create(place.attempt(&tag).join("lock")).expect("made");
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).expect("locked");
+    let second = Command::new(HOST).args(["shim", "--attempt"]).arg(place.attempt(&tag)).status().expect("run");
+    assert_eq!(second.code(), Some(3));
+    assert_eq!(place.engine.find(&tag).await, Ok(None));
+}
+
+#[tokio::test]
 async fn two_servers_that_launch_start_one_job() {
     let place = Place::new();
     let other = place.again();

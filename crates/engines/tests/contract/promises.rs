@@ -137,6 +137,7 @@ async fn sim_plays_its_control_file() {
     assert_eq!(engine.observe(&tag).await, Ok(suspended));
     engine.stop(&tag, Stop::Gently).await.expect("stopped");
     let first = engine.observe(&tag).await.expect("an answer");
+    std::thread::sleep(Duration::from_millis(5));
     assert_eq!(engine.observe(&tag).await, Ok(first.clone()), "the time of the end too");
     assert_eq!(outcome(first), Outcome::Failed, "status is ignored once it is cancelled");
 

@@ -37,6 +37,9 @@ async fn a_gentle_stop_becomes_hard_after_the_grace() {
     place.engine.stop(&tag, Stop::Gently).await.expect("sent again");
     gone(&place, &tag).await;
     assert!(asked.elapsed() >= Duration::from_millis(500), "it had its grace");
+    let record = fs::read_to_string(place.attempt(&tag).join("exit.json")).expect("read");
+    let record: serde_json::Value = serde_json::from_str(&record).expect("json");
+    assert_eq!((&record["stopped"], &record["killed_hard"]), (&true.into(), &true.into()), "{record}");
 }
 
 #[tokio::test]

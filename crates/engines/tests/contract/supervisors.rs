@@ -61,6 +61,20 @@ async fn a_hard_stop_of_a_lost_job_does_not_wait() {
 }
 
 #[tokio::test]
+async fn the_job_itself_dies_with_its_supervisor_and_two_looks_say_so() {
+    let place = Place::new();
+    let tag = place.start_up("alone", "echo up; exec sleep 600").await;
+    let main = tagged(&tag);
+    assert_eq!(main.len(), 1);
+    kill(place.shim(&tag), Signal::KILL);
+    // No server looks: the kernel does it.
+    until("it died too", || async { (!lives(main[0])).then_some(()) }).await;
+    until("the lock is free", || async { (!lives(place.shim(&tag))).then_some(()) }).await;
+    assert_eq!(place.engine.observe(&tag).await, Ok(Observed::Running { state: None }), "one empty look is none");
+    assert!(matches!(place.engine.observe(&tag).await, Ok(Observed::Ended(_))));
+}
+
+#[tokio::test]
 async fn a_lost_job_is_listed_until_it_is_gone() {
     let place = Place::new();
     let tag = place.start_up("listed", "trap '' TERM; echo up; while :; do sleep 0.05; done").await;

@@ -79,7 +79,13 @@ pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution) -> Done {
     if row.phase != Phase::Staging || row.wish != Wish::Run || row.deleted_at.is_some() {
         return Done::row(Changed::Kept(row));
     }
-    let staged = prepare(&room.app, &row).await;
+    // What an earlier staging left takes room, and nothing can have been launched from it. After a launch was sent that is not
+    // so, and then only the settling clears the folder.
+    let tag = Tag::of(&room.app.settings().installation, &row.id, row.attempt);
+    let staged = match remove(&workspace_folder(&room.app, &tag)).await {
+        Ok(()) => prepare(&room.app, &row).await,
+        Err(reason) => Err(reason),
+    };
     failpoint::pass("stage.prepared");
     Done { row: Some(Changed::Kept(row)), staged: Some(staged), ..Done::default() }
 }
@@ -88,8 +94,6 @@ pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution) -> Done {
 pub(in crate::duties) async fn prepare(app: &App, row: &Execution) -> Result<Prepared, String> {
     let tag = Tag::of(&app.settings().installation, &row.id, row.attempt);
     let folder = workspace_folder(app, &tag);
-    // What an earlier try left is in the way of nobody, but it takes room.
-    remove(&folder).await?;
     let workspace = folder.join(Uuid::new_v4().simple().to_string());
     let making = |error: std::io::Error| format!("cannot make the workspace {}: {error}", workspace.display());
     tokio::fs::create_dir_all(&workspace).await.map_err(making)?;

@@ -143,11 +143,6 @@ impl App {
         }
     }
 
-    /// Whether this process works for a cluster at present.
-    pub fn owns(&self, cluster: &ClusterId) -> bool {
-        self.loops().contains_key(cluster)
-    }
-
     pub(crate) fn loops(&self) -> std::sync::MutexGuard<'_, BTreeMap<ClusterId, mpsc::Sender<oneshot::Sender<()>>>> {
         self.0.loops.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

@@ -100,8 +100,5 @@ pub enum Duty {
     StopUntilGone,
 }
 
-/// Statuses at which Sahara sets `end_time` and a cancel does nothing (sahara-v1.1.md section 8.3).
-pub const TERMINATED: [&str; 5] = ["DONEWITHERROR", "FAILED", "KILLED", "SUCCEEDED", "SUSPENDFAILED"];
-
 /// Statuses from which a job can be suspended.
 pub const SUSPENDABLE: [&str; 2] = ["PREP", "RUNNING"];

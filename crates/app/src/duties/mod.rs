@@ -9,13 +9,7 @@ mod ownership;
 mod steps;
 mod sweep;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -32,24 +26,17 @@ const STOP_WITHIN: Duration = Duration::from_millis(4500);
 pub struct Duties {
     stop: CancellationToken,
     keeper: JoinHandle<()>,
-    ready: Arc<AtomicBool>,
 }
 
 /// Starts them. From now on this server claims clusters and works for their executions.
 pub fn start(app: &App) -> Duties {
     let stop = CancellationToken::new();
-    let ready = Arc::new(AtomicBool::new(false));
     tokio::spawn(housekeeping::run(app.clone(), stop.clone()));
-    let keeper = tokio::spawn(ownership::Keeper::new(app.clone()).run(stop.clone(), Arc::clone(&ready)));
-    Duties { stop, keeper, ready }
+    let keeper = tokio::spawn(ownership::Keeper::new(app.clone()).run(stop.clone()));
+    Duties { stop, keeper }
 }
 
 impl Duties {
-    /// Whether the clusters were looked after at least once, for `/readyz`.
-    pub fn ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed)
-    }
-
     /// Stops them: no new launch, those in flight are awaited a little, clusters are handed back. Jobs go on.
     pub async fn stop(self) {
         self.stop.cancel();

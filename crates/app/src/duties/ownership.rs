@@ -4,14 +4,7 @@
 //! counter; another takes a cluster over only after it saw the owner's counter unchanged for [`TTL`] + [`MARGIN`] on its own
 //! CLOCK_BOOTTIME, and a holder that could not renew for [`TTL`] counts itself out before that. No wall clock is compared.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use foggara_db::{clusters, ownership};
 use foggara_domain::{ClusterId, Result, cluster::Cluster};
@@ -68,16 +61,15 @@ impl Keeper {
         }
     }
 
-    pub(super) async fn run(mut self, stop: CancellationToken, ready: Arc<AtomicBool>) {
+    pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut tick = tokio::time::interval(RENEW);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = tick.tick() => {}
             }
-            match self.round().await {
-                Ok(()) => ready.store(true, Ordering::Relaxed),
-                Err(error) => tracing::warn!("ownership cannot be looked after: {error}"),
+            if let Err(error) = self.round().await {
+                tracing::warn!("ownership cannot be looked after: {error}");
             }
             if boottime().saturating_sub(self.renewed_at) >= TTL {
                 tracing::error!("no renewal was stored for {} s: this server drops its clusters", TTL.as_secs());

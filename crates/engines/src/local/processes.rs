@@ -13,7 +13,7 @@ use std::{
 
 use rustix::{
     io::Errno,
-    process::{Pid, PidfdFlags, Signal, getsid, pidfd_open, pidfd_send_signal},
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 use serde::{Deserialize, Serialize};
 
@@ -195,7 +195,10 @@ pub(super) fn remains(tag: &str, supervisor: &Identity) -> io::Result<BTreeSet<F
     // The number of a session is not given to a new process as long as somebody is in the session. Should the supervisor's pid
     // lead another session by now, then everybody of the old one had left.
     let reused = stat(supervisor.pid)?.is_some_and(|leader| leader.start_time != supervisor.start_time);
-    let ours = getsid(None).map_or(0, |session| session.as_raw_nonzero().get());
+    // Read from /proc, not asked of getsid: in a container the leader may be outside of it, and its number is then 0, which
+    // is no process id.
+    let own = i32::try_from(std::process::id()).map_err(io::Error::other)?;
+    let ours = stat(own)?.map_or(0, |stat| stat.session);
     if reused || ours == supervisor.pid {
         return Ok(found);
     }

@@ -15,7 +15,7 @@ import tempfile
 import requests
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-RECORDED = os.path.join(HERE, "sahara-v11.json")
+RECORDED = [os.path.join(HERE, name) for name in ("sahara-v11.json", "sahara-v2.json")]
 EXTRA = "error_msg,error_code,error_message,error_name,reason"
 
 
@@ -52,14 +52,16 @@ def main():
             replay = subprocess.run(
                 [sys.executable, os.path.join(HERE, "replay.py"), "--url", url, "--token", one, "--project", first,
                  "--alt-token", two, "--alt-project", second, "--var", "cluster=" + ids["sim"],
-                 "--var", "idle_cluster=" + ids["sim-idle"], "--ctrl", control, "--allow-extra", EXTRA, RECORDED],
+                 "--var", "idle_cluster=" + ids["sim-idle"], "--ctrl", control, "--allow-extra", EXTRA] + RECORDED,
                 stdout=subprocess.PIPE, text=True)
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait(timeout=10)
     print(replay.stdout)
-    with open(RECORDED) as file:
-        whole = len(json.load(file)["cases"])
+    whole = 0
+    for name in RECORDED:
+        with open(name) as file:
+            whole += len(json.load(file)["cases"])
     faults = []
     if not re.search(r"^%d passed, 0 failed$" % whole, replay.stdout, re.M):
         faults.append("not every one of the %d cases passed" % whole)

@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use foggara_app::App;
-use foggara_domain::{Caller, Code, Error};
+use foggara_domain::{Caller, Code, Error, page::ListQuery};
 use foggara_identity::policy;
 use futures::StreamExt;
 use serde_json::{Map, Value};
@@ -19,7 +19,8 @@ use crate::{
     drain::Shared,
     fault::{Fault, Outcome},
     page::Query,
-    route::{Answer, Surface},
+    route::{Answer, Params, Surface},
+    sahara::{microversion, view::View},
     transport::{Entry, answer_fault},
 };
 
@@ -52,6 +53,10 @@ pub struct Call {
     pub json: Value,
     /// The body of a route that reads raw bytes.
     pub raw: Shared,
+    /// Which version of Sahara's API the path speaks.
+    pub view: View,
+    /// The query parameters that the route takes, where it takes no others.
+    params: Option<Params>,
     parameters: Vec<(String, String)>,
 }
 
@@ -66,9 +71,27 @@ impl Call {
         T::from(self.parameter("id").to_owned())
     }
 
-    /// Takes the body out and checks it against a schema.
+    /// Takes the body out and checks it against a schema, and then the query's parameters. The members have the names of v1.1.
     pub fn body(&mut self, schema: &str) -> Outcome<Map<String, Value>> {
-        crate::sahara::body::check(schema, self.json.take())
+        let members = crate::sahara::body::check(schema, self.view, self.json.take())?;
+        self.check_params()?;
+        Ok(self.view.body(members))
+    }
+
+    /// Refuses query parameters that the route does not take, as v2 does (sahara-v2.md section 1). The original looks only after
+    /// the object of the path was found and the body was checked.
+    pub fn check_params(&self) -> Outcome<()> {
+        self.params.map_or(Ok(()), |params| params.check(&self.query))
+    }
+
+    /// The question to a list, with filters named as in v1.1.
+    pub fn list(&self) -> Outcome<ListQuery> {
+        let mut list = self.query.list()?;
+        self.check_params()?;
+        for (name, _) in &mut list.filters {
+            *name = self.view.known_as(name).to_owned();
+        }
+        Ok(list)
     }
 
     /// Whether the caller only wants to know what a GET would answer: nothing may be done.
@@ -90,12 +113,24 @@ pub fn idempotency_key(headers: &HeaderMap) -> Option<String> {
     texts.map(str::trim).find(|text| !text.is_empty()).map(str::to_owned)
 }
 
+/// What is checked before a handler of the data API sees a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Checks {
+    /// Whose errors.
+    pub surface: Surface,
+    /// What becomes of the body.
+    pub reads: Reads,
+    /// Rule of the policy.
+    pub rule: &'static str,
+    /// What it answers.
+    pub answer: Answer,
+    /// Query parameters, where no others are taken.
+    pub params: Option<Params>,
+}
+
 /// The axum handler around a handler of the data API.
 pub fn endpoint<F, Fut>(
-    surface: Surface,
-    reads: Reads,
-    rule: &'static str,
-    answer: Answer,
+    checks: Checks,
     handler: F,
 ) -> impl Fn(State<ApiState>, Request) -> std::pin::Pin<Box<dyn Future<Output = Response> + Send>>
 + Clone
@@ -110,26 +145,34 @@ where
         let handler = handler.clone();
         Box::pin(async move {
             let base = crate::base::of(request.headers(), state.settings.trust_forwarded_proto);
-            let limit = (reads == Reads::Json).then_some(state.settings.deadline);
+            let limit = (checks.reads == Reads::Json).then_some(state.settings.deadline);
             let outcome_unknown = !request.method().is_safe();
+            let version = (View::of(request.uri().path()) == View::V2).then(|| microversion::asked(request.headers()));
             let (parts, body) = request.into_parts();
             let body = Shared::new(body);
             let given = body.clone();
+            if let Some(mut refusal) = version.as_ref().and_then(microversion::Asked::refusal) {
+                body.rest().await;
+                version.iter().for_each(|version| version.mark(&mut refusal));
+                return refusal;
+            }
             let work = async move {
-                let call = open(&state, parts, given, reads, rule, answer).await?;
+                let call = open(&state, parts, given, checks).await?;
                 crate::once::answered(call, handler).await
             };
             let outcome = match limit {
                 None => work.await,
                 Some(limit) => within(limit, outcome_unknown, work).await,
             };
-            match outcome {
+            let mut response = match outcome {
                 Ok(response) => response,
                 Err(fault) => {
                     body.rest().await;
-                    answer_fault(&fault, surface, &base)
+                    answer_fault(&fault, checks.surface, &base)
                 }
-            }
+            };
+            version.iter().for_each(|version| version.mark(&mut response));
+            response
         })
     }
 }
@@ -146,14 +189,8 @@ async fn within(
     }
 }
 
-async fn open(
-    state: &ApiState,
-    mut parts: Parts,
-    body: Shared,
-    reads: Reads,
-    rule: &'static str,
-    answer: Answer,
-) -> Outcome<Call> {
+async fn open(state: &ApiState, mut parts: Parts, body: Shared, checks: Checks) -> Outcome<Call> {
+    let Checks { reads, rule, answer, params, .. } = checks;
     let entry = parts
         .extensions
         .remove::<Entry>()
@@ -184,6 +221,8 @@ async fn open(
         headers: parts.headers,
         json,
         raw: body,
+        view: View::of(parts.uri.path()),
+        params,
         parameters,
     })
 }

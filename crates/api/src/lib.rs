@@ -78,7 +78,8 @@ impl FromRef<ApiState> for identity_v3::At {
 
 /// Every route of the program, in the order of the document.
 pub fn route_list() -> Vec<Route> {
-    let mut routes = sahara::v11::routes();
+    let mut routes = sahara::v1::routes();
+    routes.extend(sahara::v2::routes());
     routes.extend(own::routes());
     routes.extend(identity_v3::routes());
     routes.extend(ops_api::routes());
@@ -124,7 +125,7 @@ mod tests {
                 assert!(policy::access(rule).is_some(), "{rule}");
             }
             if let Some(schema) = route.request {
-                assert!(sahara::body::schemas().contains_key(schema), "{schema}");
+                assert!(sahara::schemas::all_by_name().contains_key(schema), "{schema}");
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::{
     call::Call,
     fault::{Fault, Outcome},
     reply,
-    sahara::v11::job_executions,
+    sahara::{job_executions, view::View},
 };
 
 /// How long a repeated request waits for the answer of the first one.
@@ -98,9 +98,10 @@ async fn repeated(
     if key.method == "DELETE" {
         return Ok(reply::nothing());
     }
-    if let Some(made) = stored.made.filter(|_| key.path.ends_with("/execute")) {
+    let submits = key.path.ends_with("/execute") || (key.method == "POST" && key.path == "/v2/jobs");
+    if let Some(made) = stored.made.filter(|_| submits) {
         let row = executions::get(app, caller, &ExecutionId::from(made)).await?;
-        return Ok(reply::accepted(reply::under("job_execution", job_executions::show(&row))));
+        return Ok(reply::accepted(View::of(&key.path).under("job_execution", job_executions::show(&row))));
     }
     let text =
         "the request with this key was carried out, and its answer was lost in a crash: look at the object itself";

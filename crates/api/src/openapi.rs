@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     route::{Answer, Route, Surface},
-    sahara::body,
+    sahara::schemas,
 };
 
 /// The document of a table.
@@ -15,7 +15,7 @@ pub fn document(routes: &[Route]) -> Value {
         methods[route.method.as_str().to_ascii_lowercase()] = operation(route);
     }
     let schemas: Map<String, Value> =
-        body::schemas().iter().map(|(name, schema)| ((*name).to_owned(), plain(schema))).collect();
+        schemas::all_by_name().iter().map(|(name, schema)| (name.clone(), plain(schema))).collect();
     let mut schemas = schemas;
     schemas.insert("error".to_owned(), error_schema());
     schemas.insert("problem".to_owned(), problem_schema());
@@ -26,7 +26,7 @@ pub fn document(routes: &[Route]) -> Value {
             "title": "foggara",
             "version": env!("CARGO_PKG_VERSION"),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-            "description": "Every path of /v1.0 and /v1.1 also exists with a project id before the rule \
+            "description": "Every path of /v1.0, /v1.1 and /v2 also exists with a project id before the rule \
                 (/v1.1/{project_id}/jobs) and with .json at its end; HEAD works wherever GET does. Every write takes \
                 Idempotency-Key or X-Client-Token.",
         },
@@ -106,19 +106,47 @@ fn in_path(path: &str) -> impl Iterator<Item = &str> {
 fn plain(schema: &Value) -> Value {
     match schema {
         Value::Object(members) => {
-            if members.get("type") == Some(&json!("simple_config")) {
-                return json!({"type": "object", "additionalProperties": {"type": ["string", "integer", "boolean"]}});
+            let named = |kind: &Value| match kind.as_str() {
+                Some("simple_config") => Some(values()),
+                Some("configs") => Some(json!({"type": "object", "additionalProperties": values()})),
+                Some("flavor") => Some(json!({"type": ["string", "integer"]})),
+                _ => None,
+            };
+            let kind = members.get("type").unwrap_or(&Value::Null);
+            if let Some(spelt) = named(kind) {
+                return spelt;
+            }
+            if let Some(spelt) = kind.as_array().into_iter().flatten().find_map(named) {
+                return json!({"anyOf": [spelt, {"type": "null"}]});
             }
             let mut out: Map<String, Value> = members.iter().map(|(key, value)| (key.clone(), plain(value))).collect();
-            if out.get("format") == Some(&json!("valid_name")) {
+            let pattern = out.get("format").and_then(Value::as_str).and_then(pattern);
+            if let Some(pattern) = pattern {
                 out.remove("format");
-                out.insert("pattern".to_owned(), json!("^[a-zA-Z0-9][a-zA-Z0-9\\-_.]*$"));
+                out.insert("pattern".to_owned(), json!(pattern));
             }
             Value::Object(out)
         }
         Value::Array(items) => items.iter().map(plain).collect(),
         other => other.clone(),
     }
+}
+
+/// A flat map of settings.
+fn values() -> Value {
+    json!({"type": "object", "additionalProperties": {"type": ["string", "integer", "boolean"]}})
+}
+
+/// What a format of Sahara's own is as a regular expression.
+fn pattern(format: &str) -> Option<&'static str> {
+    Some(match format {
+        "valid_name" => "^[a-zA-Z0-9][a-zA-Z0-9\\-_.]*$",
+        "valid_name_hostname" => "^([a-zA-Z]([a-zA-Z0-9\\-]*[a-zA-Z0-9])?\\.)*[a-zA-Z]([a-zA-Z0-9\\-]*[a-zA-Z0-9])?$",
+        "valid_keypair_name" => "^[a-zA-Z0-9\\-_ ]+$",
+        "valid_tag" => "^([a-zA-Z0-9]([a-zA-Z0-9\\-_]*[a-zA-Z0-9])?\\.)*[a-zA-Z0-9]([a-zA-Z0-9\\-_]*[a-zA-Z0-9])?$",
+        "posix_path" => "^(/[A-Za-z0-9\\-_]+)+$",
+        _ => return None,
+    })
 }
 
 fn error_schema() -> Value {

@@ -47,7 +47,7 @@ pub fn routes() -> Vec<Route> {
 async fn versions(State(state): State<ApiState>, headers: HeaderMap) -> Response {
     let base = crate::base::of(&headers, state.settings.trust_forwarded_proto);
     let sahara = |id: &str, status: &str| json!({"id": id, "status": status, "links": [{"rel": "self", "href": format!("{base}/{id}/")}]});
-    let mut versions = vec![sahara("v1.0", "SUPPORTED"), sahara("v1.1", "CURRENT")];
+    let mut versions = vec![sahara("v1.0", "SUPPORTED"), sahara("v1.1", "SUPPORTED"), sahara("v2", "CURRENT")];
     if state.issuer.is_some() {
         versions.push(crate::identity_v3::version_entry(&base));
     }

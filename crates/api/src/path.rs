@@ -18,7 +18,7 @@ pub struct Spelling {
 }
 
 /// The versions that are taken apart so.
-const VERSIONS: [&str; 2] = ["v1.0", "v1.1"];
+const VERSIONS: [&str; 3] = ["v1.0", "v1.1", "v2"];
 const SUFFIX: &str = ".json";
 
 /// Whether a path belongs to Sahara's surface.

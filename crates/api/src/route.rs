@@ -11,14 +11,15 @@ use axum::{
 
 use crate::{
     ApiState,
-    call::{Call, Reads, endpoint},
-    fault::Outcome,
+    call::{Call, Checks, Reads, endpoint},
+    fault::{Fault, Outcome},
+    page::Query,
 };
 
 /// Which API a route belongs to: decides how the caller is known and what errors look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Surface {
-    /// Sahara v1.0 and v1.1.
+    /// Sahara v1.0, v1.1 and v2.
     Sahara,
     /// The embedded identity below `/v3`.
     Identity,
@@ -118,6 +119,32 @@ pub struct Route {
     pub upload: bool,
 }
 
+/// The query parameters that a route of v2 takes; all others are refused (sahara-v2.md section 1).
+#[derive(Clone, Copy, Debug)]
+pub struct Params {
+    /// What the original calls the route's function: it stands in the refusal.
+    pub handler: &'static str,
+    /// The parameters beside those of lists, which every route takes.
+    pub names: &'static [&'static str],
+    /// More of them that the refusal does not name, because the original forgot them.
+    pub unsaid: &'static [&'static str],
+}
+
+impl Params {
+    /// Refuses the first parameter that is not taken.
+    pub fn check(&self, query: &Query) -> Outcome<()> {
+        let known = |name: &&str| LIST.contains(name) || self.names.contains(name) || self.unsaid.contains(name);
+        if query.names().all(|name| known(&name)) {
+            return Ok(());
+        }
+        let names: Vec<String> = self.names.iter().map(|name| format!("'{name}'")).collect();
+        let names = names.join(", ");
+        let text =
+            format!("The only valid params for {} are [{names}] and ['marker', 'limit', 'sort_by']", self.handler);
+        Err(Fault::refused(foggara_domain::Code::InvalidParamsOnRequest, text))
+    }
+}
+
 /// Query parameters of every list.
 pub const LIST: &[&str] = &["limit", "marker", "sort_by"];
 
@@ -168,8 +195,18 @@ impl Route {
         F: Fn(Call) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Outcome<Response>> + Send + 'static,
     {
-        let handler = endpoint(surface, Reads::Json, rule, answer, handler);
-        Self { rule: Some(rule), ..Self::plain(surface, line, name, answer, handler) }
+        Self::checked(Checks { surface, reads: Reads::Json, rule, answer, params: None }, line, name, handler)
+    }
+
+    /// As [`Route::data`], with every check named.
+    pub fn checked<F, Fut>(checks: Checks, line: &'static str, name: (&'static str, &'static str), handler: F) -> Self
+    where
+        F: Fn(Call) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Outcome<Response>> + Send + 'static,
+    {
+        let handler = endpoint(checks, handler);
+        let query = checks.params.map_or(&[][..], |params| params.names);
+        Self { rule: Some(checks.rule), query, ..Self::plain(checks.surface, line, name, checks.answer, handler) }
     }
 
     /// As [`Route::data`], but the body is raw bytes of any type and has no deadline.
@@ -184,8 +221,8 @@ impl Route {
         F: Fn(Call) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Outcome<Response>> + Send + 'static,
     {
-        let handler = endpoint(Surface::Sahara, Reads::Raw, rule, answer, handler);
-        Self { rule: Some(rule), upload: true, ..Self::plain(Surface::Sahara, line, name, answer, handler) }
+        let checks = Checks { surface: Surface::Sahara, reads: Reads::Raw, rule, answer, params: None };
+        Self { upload: true, ..Self::checked(checks, line, name, handler) }
     }
 
     /// With the schema of its body.

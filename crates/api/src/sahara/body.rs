@@ -3,43 +3,22 @@
 //!
 //! Why this is not a general validator: docs/decisions/0002-body-checker.md.
 
-use std::{collections::BTreeMap, sync::LazyLock};
-
 use foggara_domain::Code;
 use serde_json::{Map, Value};
 
-use super::python::{repr, repr_list, repr_text};
+use super::{
+    python::{repr, repr_list, repr_text},
+    schemas,
+    view::View,
+};
 use crate::fault::{Fault, Outcome};
-
-macro_rules! schemas {
-    ($($name:literal),* $(,)?) => {
-        /// Every schema by its name.
-        static SCHEMAS: LazyLock<BTreeMap<&'static str, Value>> = LazyLock::new(|| {
-            BTreeMap::from([$((
-                $name,
-                serde_json::from_str(include_str!(concat!("schema/", $name, ".json")))
-                    .expect(concat!("the schema ", $name, " is part of the program and is JSON")),
-            )),*])
-        });
-    };
-}
-
-schemas! {
-    "data_source_create", "data_source_update", "job_binary_create", "job_binary_update", "job_binary_internal_update",
-    "job_create", "job_update", "job_execute", "job_execution_update",
-}
-
-/// All schemas by name, for the OpenAPI document.
-pub fn schemas() -> &'static BTreeMap<&'static str, Value> {
-    &SCHEMAS
-}
 
 /// The members of a body that keeps to its schema.
 ///
 /// # Errors
 /// `VALIDATION_ERROR` with a line per violation.
-pub fn check(name: &str, body: Value) -> Outcome<Map<String, Value>> {
-    let schema = SCHEMAS.get(name).ok_or_else(|| {
+pub fn check(name: &str, view: View, body: Value) -> Outcome<Map<String, Value>> {
+    let schema = schemas::find(name, view).ok_or_else(|| {
         Fault::Domain(foggara_domain::Error::Internal(format!("there is no schema of the name {name}")))
     })?;
     let mut body = body;
@@ -130,6 +109,22 @@ fn violations(schema: &Value, value: &Value, path: &str, wrong: &mut Vec<String>
             "enum" if !wanted.as_array().is_some_and(|allowed| allowed.contains(value)) => {
                 say(wrong, path, format!("{} is not one of {}", repr(value), repr(wanted)));
             }
+            "minItems" if value.as_array().is_some_and(|items| (items.len() as u64) < wanted.as_u64().unwrap_or(0)) => {
+                say(wrong, path, format!("{} is too short", repr(value)));
+            }
+            "minimum" if value.as_i64().is_some_and(|number| number < wanted.as_i64().unwrap_or(i64::MIN)) => {
+                say(wrong, path, format!("{} is less than the minimum of {wanted}", repr(value)));
+            }
+            "oneOf" => {
+                let fit = wanted.as_array().into_iter().flatten().filter(|schema| fits(schema, value)).count();
+                if fit != 1 {
+                    let how = if fit == 0 { "not valid under any" } else { "valid under more than one" };
+                    say(wrong, path, format!("{} is {how} of the given schemas", repr(value)));
+                }
+            }
+            "anyOf" if !wanted.as_array().is_some_and(|any| any.iter().any(|schema| fits(schema, value))) => {
+                say(wrong, path, format!("{} is not valid under any of the given schemas", repr(value)));
+            }
             "minLength" if value.as_str().is_some_and(|text| length(text) < wanted.as_u64().unwrap_or(0)) => {
                 say(wrong, path, format!("{} is too short", repr(value)));
             }
@@ -146,6 +141,12 @@ fn violations(schema: &Value, value: &Value, path: &str, wrong: &mut Vec<String>
             _ => {}
         }
     }
+}
+
+fn fits(schema: &Value, value: &Value) -> bool {
+    let mut wrong = Vec::new();
+    violations(schema, value, "", &mut wrong);
+    wrong.is_empty()
 }
 
 fn unexpected(schema: &Value, value: &Value, path: &str, wrong: &mut Vec<String>) {
@@ -210,6 +211,15 @@ fn is_of_type(kind: &str, value: &Value) -> bool {
         "simple_config" => value.as_object().is_some_and(|members| {
             members.values().all(|member| member.is_string() || member.is_boolean() || is_integer(member))
         }),
+        // A map of such maps (section 9).
+        "configs" => {
+            value.as_object().is_some_and(|members| members.values().all(|member| is_of_type("simple_config", member)))
+        }
+        // A flavor is a number, also as text, or a uuid.
+        "flavor" => match value {
+            Value::String(text) => text.trim().parse::<i64>().is_ok() || crate::path::is_uuid_like(text),
+            other => is_integer(other),
+        },
         _ => false,
     }
 }
@@ -222,8 +232,31 @@ fn has_format(format: &str, text: &str) -> bool {
     match format {
         "valid_name" => is_valid_name(text),
         "uuid" => crate::path::is_uuid_like(text),
+        // An empty name is too short, and no more is said of it.
+        "valid_name_hostname" => text.is_empty() || is_host_name(text),
+        "valid_keypair_name" => {
+            !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ' '))
+        }
+        "valid_tag" => text.split('.').all(|part| {
+            let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+            let edge = |c: char| c.is_ascii_alphanumeric();
+            part.starts_with(edge) && part.ends_with(edge) && part.chars().all(inner)
+        }),
+        "posix_path" => text.strip_prefix('/').is_some_and(|rest| {
+            let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+            rest.split('/').all(|part| !part.is_empty() && part.chars().all(inner))
+        }),
         _ => true,
     }
+}
+
+/// Labels of letters, digits and dashes with dots between them; each begins with a letter and does not end with a dash.
+fn is_host_name(text: &str) -> bool {
+    text.split('.').all(|label| {
+        label.starts_with(|c: char| c.is_ascii_alphabetic())
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    })
 }
 
 /// `^[a-zA-Z0-9][a-zA-Z0-9\-_\.]*$`
@@ -239,7 +272,7 @@ mod tests {
     use super::*;
 
     fn lines(schema: &str, body: Value) -> Vec<String> {
-        match check(schema, body) {
+        match check(schema, View::V1, body) {
             Ok(_) => Vec::new(),
             Err(fault) => fault.said().message.split('\n').map(str::to_owned).collect(),
         }
@@ -248,11 +281,12 @@ mod tests {
     #[test]
     fn booleans_as_texts_are_taken_where_a_boolean_stands() {
         let body = json!({"name": "a", "type": "hdfs", "url": "true", "is_public": "False", "is_protected": "true"});
-        let taken = check("data_source_create", body).expect("a good body");
+        let taken = check("data_source_create", View::V1, body).expect("a good body");
         assert_eq!((&taken["is_public"], &taken["is_protected"]), (&json!(false), &json!(true)));
         assert_eq!(taken["url"], json!("true"));
         let item = json!({"name": "n", "mapping_type": "args", "location": "0", "required": "true"});
-        let taken = check("job_create", json!({"name": "a", "type": "Pig", "interface": [item]})).expect("a good body");
+        let taken = check("job_create", View::V1, json!({"name": "a", "type": "Pig", "interface": [item]}))
+            .expect("a good body");
         assert_eq!(taken["interface"][0]["required"], json!(true));
     }
 

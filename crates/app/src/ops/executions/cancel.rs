@@ -58,17 +58,19 @@ pub async fn update(app: &App, caller: &Caller, id: &ExecutionId, new: Change) -
     ownership::may_update("JobExecution", &before.project, caller, protection, id.as_str())?;
     let mut suspend = false;
     if let Some(status) = &new.status {
-        if new.is_public.is_some() || new.is_protected.is_some() {
+        if !new.by_v2 && (new.is_public.is_some() || new.is_protected.is_some()) {
             return Err(Error::refused(Code::InvalidJobStatus, "Invalid status parameter"));
         }
-        check_cluster(app, &before).await?;
+        if !new.by_v2 {
+            check_cluster(app, &before).await?;
+        }
         suspend = status == "suspend";
     }
     if suspend {
         check_suspend(app, &before).await?;
     }
     let now = app.now();
-    let cancel = new.status.as_deref() == Some("cancel");
+    let (cancel, by_v2) = (new.status.as_deref() == Some("cancel"), new.by_v2);
     let changed = change(app, None, id, move |row| {
         if row.deleted_at.is_some() {
             return Ok(Edit::Keep);
@@ -80,18 +82,20 @@ pub async fn update(app: &App, caller: &Caller, id: &ExecutionId, new: Change) -
             row.suspend_wanted = true;
             return Ok(Edit::Record("suspend_wanted", None));
         }
+        row.is_public = new.is_public.unwrap_or(row.is_public);
+        row.is_protected = new.is_protected.unwrap_or(row.is_protected);
         if cancel {
             return Ok(want_cancel(row, now));
         }
-        row.is_public = new.is_public.unwrap_or(row.is_public);
-        row.is_protected = new.is_protected.unwrap_or(row.is_protected);
         Ok(Edit::Quietly)
     })
     .await?;
     app.wake();
     match changed {
         // As with cancel, the answer shows the execution as it was before the engine is asked.
-        Changed::Saved(row) | Changed::Kept(row) if row.deleted_at.is_none() => Ok(if suspend { before } else { *row }),
+        Changed::Saved(row) | Changed::Kept(row) if row.deleted_at.is_none() => {
+            Ok(if suspend || (cancel && by_v2) { before } else { *row })
+        }
         _ => Err(Error::no_such_id(id)),
     }
 }

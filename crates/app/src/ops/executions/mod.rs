@@ -45,6 +45,8 @@ pub struct Change {
     pub is_protected: Option<bool>,
     /// `info.status`: `suspend` or `cancel`.
     pub status: Option<String>,
+    /// Asked by v2, which has no rule about the cluster's status nor against other members (sahara-v2.md section 4).
+    pub by_v2: bool,
 }
 
 /// Why an execution is where it is (`GET /api/v1/executions/{id}/explain`).

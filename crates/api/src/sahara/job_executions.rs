@@ -1,28 +1,34 @@
-//! `/job-executions` (sahara-v1.1.md section 8).
+//! Job executions: `/job-executions` in v1.1 (sahara-v1.1.md section 8), `/jobs` in v2.
 
 use axum::response::Response;
 use foggara_app::ops::executions::{self, Change};
 use foggara_domain::{Code, Execution, ExecutionId};
 use serde_json::{Map, Value, json};
 
-use super::super::members;
+use super::{members, view::View};
 use crate::{
     call::Call,
     fault::{Fault, Outcome},
-    page, reply,
+    reply,
 };
 
 /// `GET /job-executions`
 pub async fn list(call: Call) -> Outcome<Response> {
-    let query = call.query.list()?;
+    let query = call.list()?;
     let found = executions::list(&call.app, &call.caller, &query).await?;
-    Ok(reply::ok(page::body("job_executions", found, query.marker.is_some(), |row| show(&row))))
+    Ok(reply::ok(call.view.list("job_executions", found, query.marker.is_some(), |row| show(&row))))
 }
 
-/// `GET /job-executions/{id}`
+/// `GET /job-executions/{id}`; in v2 `refresh_status=true` asks the engine first.
 pub async fn get(call: Call) -> Outcome<Response> {
+    let refresh = call.view == View::V2
+        && call.query.get("refresh_status").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    if refresh && !call.is_head() {
+        return self::refresh(call).await;
+    }
     let row = executions::get(&call.app, &call.caller, &call.id()).await?;
-    Ok(answer(&row))
+    call.check_params()?;
+    Ok(answer(&call, &row))
 }
 
 /// `GET /job-executions/{id}/refresh-status`; HEAD only looks.
@@ -32,7 +38,7 @@ pub async fn refresh(call: Call) -> Outcome<Response> {
         true => executions::get(&call.app, &call.caller, &id).await?,
         false => executions::refresh(&call.app, &call.caller, &id).await?,
     };
-    Ok(reply::never_stored(answer(&row)))
+    Ok(reply::never_stored(answer(&call, &row)))
 }
 
 /// `GET /job-executions/{id}/cancel`: the answer shows the execution as it was before; HEAD only looks.
@@ -42,7 +48,7 @@ pub async fn cancel(call: Call) -> Outcome<Response> {
         true => executions::get(&call.app, &call.caller, &id).await?,
         false => executions::cancel(&call.app, &call.caller, &id).await?,
     };
-    Ok(reply::never_stored(answer(&row)))
+    Ok(reply::never_stored(answer(&call, &row)))
 }
 
 /// `PATCH /job-executions/{id}`
@@ -60,19 +66,21 @@ pub async fn update(mut call: Call) -> Outcome<Response> {
         is_public: members::flag(&mut body, "is_public"),
         is_protected: members::flag(&mut body, "is_protected"),
         status,
+        by_v2: call.view == View::V2,
     };
     let row = executions::update(&call.app, &call.caller, &id, change).await?;
-    Ok(reply::accepted(reply::under("job_execution", show(&row))))
+    Ok(reply::accepted(call.view.under("job_execution", show(&row))))
 }
 
 /// `DELETE /job-executions/{id}`
 pub async fn delete(call: Call) -> Outcome<Response> {
+    call.check_params()?;
     executions::delete(&call.app, &call.caller, &call.id()).await?;
     Ok(reply::nothing())
 }
 
-fn answer(row: &Execution) -> Response {
-    reply::ok(reply::under("job_execution", show(row)))
+fn answer(call: &Call, row: &Execution) -> Response {
+    reply::ok(call.view.under("job_execution", show(row)))
 }
 
 /// The execution as section 8.2 shows it.

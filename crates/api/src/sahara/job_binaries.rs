@@ -5,14 +5,18 @@ use foggara_app::ops::job_binaries::{self, JobBinaryChange, NewJobBinary};
 use foggara_domain::{BinaryId, binary::JobBinary};
 use serde_json::{Value, json};
 
-use super::super::members;
-use crate::{call::Call, fault::Outcome, page, reply};
+use super::{members, view::View};
+use crate::{call::Call, fault::Outcome, reply};
 
 /// `GET /job-binaries`
 pub async fn list(call: Call) -> Outcome<Response> {
-    let query = call.query.list()?;
+    let query = call.list()?;
+    if let (View::V2, Some(marker)) = (call.view, &query.marker) {
+        // v1.1 alone begins an unknown marker's page at the start (sahara-v1.1.md section 2.2).
+        job_binaries::get(&call.app, &call.caller, &BinaryId::from(marker.as_str())).await?;
+    }
     let found = job_binaries::list(&call.app, &call.caller, &query).await?;
-    Ok(reply::ok(page::body("binaries", found, query.marker.is_some(), |binary| show(&binary))))
+    Ok(reply::ok(call.view.list("binaries", found, query.marker.is_some(), |binary| show(&binary))))
 }
 
 /// `POST /job-binaries`
@@ -27,13 +31,14 @@ pub async fn create(mut call: Call) -> Outcome<Response> {
         is_protected: members::kept_flag(&mut body, "is_protected").unwrap_or_default(),
     };
     let binary = job_binaries::create(&call.app, &call.caller, new).await?;
-    Ok(reply::accepted(reply::under("job_binary", show(&binary))))
+    Ok(reply::accepted(call.view.under("job_binary", show(&binary))))
 }
 
 /// `GET /job-binaries/{id}`
 pub async fn get(call: Call) -> Outcome<Response> {
     let binary = job_binaries::get(&call.app, &call.caller, &call.id()).await?;
-    Ok(reply::ok(reply::under("job_binary", show(&binary))))
+    call.check_params()?;
+    Ok(reply::ok(call.view.under("job_binary", show(&binary))))
 }
 
 /// `PUT /job-binaries/{id}`: there is no look before the schema here, and an unknown id is a refusal, as in the original.
@@ -49,11 +54,12 @@ pub async fn update(mut call: Call) -> Outcome<Response> {
         is_protected: members::kept_flag(&mut body, "is_protected"),
     };
     let binary = job_binaries::update(&call.app, &call.caller, &id, change).await?;
-    Ok(reply::accepted(reply::under("job_binary", show(&binary))))
+    Ok(reply::accepted(call.view.under("job_binary", show(&binary))))
 }
 
 /// `DELETE /job-binaries/{id}`
 pub async fn delete(call: Call) -> Outcome<Response> {
+    call.check_params()?;
     job_binaries::delete(&call.app, &call.caller, &call.id()).await?;
     Ok(reply::nothing())
 }
@@ -61,6 +67,7 @@ pub async fn delete(call: Call) -> Outcome<Response> {
 /// `GET /job-binaries/{id}/data`
 pub async fn data(call: Call) -> Outcome<Response> {
     let id: BinaryId = call.id();
+    call.check_params()?;
     let content = job_binaries::data(&call.app, &call.caller, &id).await?;
     Ok(reply::bytes(content.size, content.stream))
 }

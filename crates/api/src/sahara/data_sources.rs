@@ -5,14 +5,14 @@ use foggara_app::ops::data_sources::{self, DataSourceChange, NewDataSource};
 use foggara_domain::{DataSourceId, data_source::DataSource};
 use serde_json::{Value, json};
 
-use super::super::members;
-use crate::{call::Call, fault::Outcome, page, reply};
+use super::members;
+use crate::{call::Call, fault::Outcome, reply};
 
 /// `GET /data-sources`
 pub async fn list(call: Call) -> Outcome<Response> {
-    let query = call.query.list()?;
+    let query = call.list()?;
     let found = data_sources::list(&call.app, &call.caller, &query).await?;
-    Ok(reply::ok(page::body("data_sources", found, query.marker.is_some(), |source| show(&source))))
+    Ok(reply::ok(call.view.list("data_sources", found, query.marker.is_some(), |source| show(&source))))
 }
 
 /// `POST /data-sources`
@@ -28,13 +28,14 @@ pub async fn create(mut call: Call) -> Outcome<Response> {
         is_protected: members::kept_flag(&mut body, "is_protected").unwrap_or_default(),
     };
     let source = data_sources::create(&call.app, &call.caller, new).await?;
-    Ok(reply::accepted(reply::under("data_source", show(&source))))
+    Ok(reply::accepted(call.view.under("data_source", show(&source))))
 }
 
 /// `GET /data-sources/{id}`
 pub async fn get(call: Call) -> Outcome<Response> {
     let source = data_sources::get(&call.app, &call.caller, &call.id()).await?;
-    Ok(reply::ok(reply::under("data_source", show(&source))))
+    call.check_params()?;
+    Ok(reply::ok(call.view.under("data_source", show(&source))))
 }
 
 /// `PUT /data-sources/{id}`: what the body does not name stays.
@@ -52,11 +53,12 @@ pub async fn update(mut call: Call) -> Outcome<Response> {
         is_protected: members::kept_flag(&mut body, "is_protected"),
     };
     let source = data_sources::update(&call.app, &call.caller, &id, change).await?;
-    Ok(reply::accepted(reply::under("data_source", show(&source))))
+    Ok(reply::accepted(call.view.under("data_source", show(&source))))
 }
 
 /// `DELETE /data-sources/{id}`
 pub async fn delete(call: Call) -> Outcome<Response> {
+    call.check_params()?;
     data_sources::delete(&call.app, &call.caller, &call.id()).await?;
     Ok(reply::nothing())
 }

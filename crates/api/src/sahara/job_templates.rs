@@ -1,4 +1,4 @@
-//! `/jobs`: job templates, their hints, and their execution (sahara-v1.1.md sections 7 and 8.1).
+//! Job templates, their hints, and their execution: `/jobs` in v1.1 (sahara-v1.1.md sections 7 and 8.1), `/job-templates` in v2.
 
 use axum::response::Response;
 use foggara_app::ops::{
@@ -7,22 +7,23 @@ use foggara_app::ops::{
     job_types,
 };
 use foggara_domain::{
-    JobId,
+    Code, Error, JobId,
+    binary::JobBinary,
     job_template::{InterfaceArgument, JobTemplate},
 };
 use serde_json::{Map, Value, json};
 
-use super::{super::members, job_binaries, job_executions};
-use crate::{call::Call, fault::Outcome, page, reply};
+use super::{job_binaries, job_executions, members, view::View};
+use crate::{call::Call, fault::Outcome, reply};
 
 /// Members that MRS clients send with a PATCH and that cannot be changed (spec/README.md conflict 10).
 const IGNORED: [&str; 4] = ["type", "mains", "libs", "interface"];
 
 /// `GET /jobs`
 pub async fn list(call: Call) -> Outcome<Response> {
-    let query = call.query.list()?;
+    let query = call.list()?;
     let found = job_templates::list(&call.app, &call.caller, &query).await?;
-    Ok(reply::ok(page::body("jobs", found, query.marker.is_some(), |job| show(&job))))
+    Ok(reply::ok(call.view.list("jobs", found, query.marker.is_some(), |job| show(&job, call.view))))
 }
 
 /// `POST /jobs`
@@ -43,7 +44,7 @@ pub async fn create(mut call: Call) -> Outcome<Response> {
         is_protected: members::kept_flag(&mut body, "is_protected").unwrap_or_default(),
     };
     let job = job_templates::create(&call.app, &call.caller, new).await?;
-    Ok(reply::accepted(reply::under("job", show(&job))))
+    Ok(reply::accepted(call.view.under("job", show(&job, call.view))))
 }
 
 fn argument(item: Value) -> NewInterfaceArgument {
@@ -62,7 +63,8 @@ fn argument(item: Value) -> NewInterfaceArgument {
 /// `GET /jobs/{id}`
 pub async fn get(call: Call) -> Outcome<Response> {
     let job = job_templates::get(&call.app, &call.caller, &call.id()).await?;
-    Ok(reply::ok(reply::under("job", show(&job))))
+    call.check_params()?;
+    Ok(reply::ok(call.view.under("job", show(&job, call.view))))
 }
 
 /// `PATCH /jobs/{id}`
@@ -82,11 +84,12 @@ pub async fn update(mut call: Call) -> Outcome<Response> {
         is_protected: members::kept_flag(&mut body, "is_protected"),
     };
     let job = job_templates::update(&call.app, &call.caller, &id, change).await?;
-    Ok(reply::accepted(reply::under("job", show(&job))))
+    Ok(reply::accepted(call.view.under("job", show(&job, call.view))))
 }
 
 /// `DELETE /jobs/{id}`
 pub async fn delete(call: Call) -> Outcome<Response> {
+    call.check_params()?;
     job_templates::delete(&call.app, &call.caller, &call.id()).await?;
     Ok(reply::nothing())
 }
@@ -96,7 +99,27 @@ pub async fn execute(mut call: Call) -> Outcome<Response> {
     let id: JobId = call.id();
     job_templates::get(&call.app, &call.caller, &id).await?;
     drop_empty_members(&mut call.json);
+    let body = call.body("job_execute")?;
+    submit(&call, &id, body).await
+}
+
+/// `POST /jobs` of v2: the same with the template's id in the body.
+pub async fn execute_v2(mut call: Call) -> Outcome<Response> {
+    drop_empty_members(&mut call.json);
     let mut body = call.body("job_execute")?;
+    let id: JobId = members::required_text(&mut body, "job_template_id").into();
+    let missing = |error| match error {
+        // Here the id is no part of the path, and a wrong one is a wrong reference.
+        Error::NotFound { .. } => {
+            Error::refused(Code::InvalidReference, format!("Job template with id '{id}' doesn't exist"))
+        }
+        other => other,
+    };
+    job_templates::get(&call.app, &call.caller, &id).await.map_err(missing)?;
+    submit(&call, &id, body).await
+}
+
+async fn submit(call: &Call, id: &JobId, mut body: Map<String, Value>) -> Outcome<Response> {
     let submit = Submit {
         cluster: members::text(&mut body, "cluster_id").map(Into::into),
         input: members::text(&mut body, "input_id").map(Into::into),
@@ -104,8 +127,8 @@ pub async fn execute(mut call: Call) -> Outcome<Response> {
         job_configs: members::object(&mut body, "job_configs"),
         interface: members::object(&mut body, "interface"),
     };
-    let row = executions::submit(&call.app, &call.caller, &id, submit).await?;
-    Ok(reply::accepted(reply::under("job_execution", job_executions::show(&row))))
+    let row = executions::submit(&call.app, &call.caller, id, submit).await?;
+    Ok(reply::accepted(call.view.under("job_execution", job_executions::show(&row))))
 }
 
 /// Heat sends null members in `job_configs` and an empty list as `interface`: both count as absent (decision 7). A null
@@ -127,11 +150,15 @@ fn drop_empty_members(body: &mut Value) {
 /// `GET /jobs/config-hints/{job_type}`
 pub async fn config_hints(call: Call) -> Outcome<Response> {
     let hints = job_types::config_hints(call.parameter("job_type"))?;
-    Ok(reply::ok(reply::under("job_config", hints)))
+    call.check_params()?;
+    Ok(reply::ok(call.view.under("job_config", hints)))
 }
 
 /// The template as section 7.2 shows it.
-fn show(job: &JobTemplate) -> Value {
+fn show(job: &JobTemplate, view: View) -> Value {
+    let binaries = |binaries: &[JobBinary]| -> Value {
+        binaries.iter().map(|binary| view.object(job_binaries::show(binary))).collect()
+    };
     let argument = |(order, argument): (usize, &InterfaceArgument)| {
         json!({
             "id": argument.id,
@@ -155,8 +182,8 @@ fn show(job: &JobTemplate) -> Value {
         "name": job.name,
         "description": job.description,
         "type": job.job_type,
-        "mains": job.mains.iter().map(job_binaries::show).collect::<Vec<_>>(),
-        "libs": job.libs.iter().map(job_binaries::show).collect::<Vec<_>>(),
+        "mains": binaries(&job.mains),
+        "libs": binaries(&job.libs),
         "interface": job.interface.iter().enumerate().map(argument).collect::<Vec<_>>(),
         "is_public": job.is_public,
         "is_protected": job.is_protected,

@@ -5,19 +5,20 @@ use foggara_app::ops::clusters;
 use foggara_domain::cluster::Cluster;
 use serde_json::{Value, json};
 
-use crate::{call::Call, fault::Outcome, page, reply};
+use crate::{call::Call, fault::Outcome, reply};
 
 /// `GET /clusters`
 pub async fn list(call: Call) -> Outcome<Response> {
-    let query = call.query.list()?;
+    let query = call.list()?;
     let found = clusters::list(&call.app, &call.caller, &query).await?;
-    Ok(reply::ok(page::body("clusters", found, query.marker.is_some(), |cluster| show(&cluster))))
+    Ok(reply::ok(call.view.list("clusters", found, query.marker.is_some(), |cluster| show(&cluster))))
 }
 
 /// `GET /clusters/{id}`; `show_progress` is known and has nothing to add to a cluster that was not provisioned.
 pub async fn get(call: Call) -> Outcome<Response> {
     let cluster = clusters::get(&call.app, &call.caller, &call.id()).await?;
-    Ok(reply::ok(reply::under("cluster", show(&cluster))))
+    call.check_params()?;
+    Ok(reply::ok(call.view.under("cluster", show(&cluster))))
 }
 
 /// The cluster with every member that section 9 names: clients read them without asking whether they are there.

@@ -7,17 +7,20 @@ use crate::{call::Call, fault::Outcome, reply};
 
 /// `GET /plugins`; not in pages.
 pub async fn list(call: Call) -> Outcome<Response> {
-    Ok(reply::ok(reply::under("plugins", plugins::list(&call.app).into())))
+    call.check_params()?;
+    Ok(reply::ok(call.view.under("plugins", plugins::list(&call.app).into())))
 }
 
 /// `GET /plugins/{name}`
 pub async fn get(call: Call) -> Outcome<Response> {
     let plugin = plugins::get(&call.app, call.parameter("name"))?;
-    Ok(reply::ok(reply::under("plugin", plugin)))
+    call.check_params()?;
+    Ok(reply::ok(call.view.under("plugin", plugin)))
 }
 
 /// `GET /plugins/{name}/{version}`
 pub async fn version(call: Call) -> Outcome<Response> {
     let plugin = plugins::version(&call.app, call.parameter("name"), call.parameter("version"))?;
-    Ok(reply::ok(reply::under("plugin", plugin)))
+    call.check_params()?;
+    Ok(reply::ok(call.view.under("plugin", plugin)))
 }

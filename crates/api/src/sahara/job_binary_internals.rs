@@ -5,14 +5,14 @@ use foggara_app::ops::internal_binaries::{self, InternalBinaryChange};
 use foggara_domain::{InternalBinaryId, binary::InternalBinary};
 use serde_json::{Value, json};
 
-use super::super::members;
-use crate::{call::Call, fault::Outcome, page, reply};
+use super::members;
+use crate::{call::Call, fault::Outcome, reply};
 
 /// `GET /job-binary-internals`
 pub async fn list(call: Call) -> Outcome<Response> {
-    let query = call.query.list()?;
+    let query = call.list()?;
     let found = internal_binaries::list(&call.app, &call.caller, &query).await?;
-    Ok(reply::ok(page::body("binaries", found, query.marker.is_some(), |binary| show(&binary))))
+    Ok(reply::ok(call.view.list("binaries", found, query.marker.is_some(), |binary| show(&binary))))
 }
 
 /// `PUT /job-binary-internals/{name}`: raw bytes of any content type, written away as they come.
@@ -20,13 +20,13 @@ pub async fn upload(call: Call) -> Outcome<Response> {
     let name = call.parameter("id").to_owned();
     let size = call.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let binary = internal_binaries::upload(&call.app, &call.caller, &name, size, call.raw.stream()).await?;
-    Ok(reply::accepted(reply::under("job_binary_internal", show(&binary))))
+    Ok(reply::accepted(call.view.under("job_binary_internal", show(&binary))))
 }
 
 /// `GET /job-binary-internals/{id}`
 pub async fn get(call: Call) -> Outcome<Response> {
     let binary = internal_binaries::get(&call.app, &call.caller, &call.id()).await?;
-    Ok(reply::ok(reply::under("job_binary_internal", show(&binary))))
+    Ok(reply::ok(call.view.under("job_binary_internal", show(&binary))))
 }
 
 /// `PATCH /job-binary-internals/{id}`
@@ -40,7 +40,7 @@ pub async fn update(mut call: Call) -> Outcome<Response> {
         is_protected: members::kept_flag(&mut body, "is_protected"),
     };
     let binary = internal_binaries::update(&call.app, &call.caller, &id, change).await?;
-    Ok(reply::accepted(reply::under("job_binary_internal", show(&binary))))
+    Ok(reply::accepted(call.view.under("job_binary_internal", show(&binary))))
 }
 
 /// `DELETE /job-binary-internals/{id}`

@@ -11,8 +11,9 @@ use foggara_app::{App, Parts};
 use foggara_db::{Db, SealKeys, Version};
 use foggara_domain::{Secret, Timestamp};
 use foggara_engines::{
-    Engines,
+    Plugin, Plugins,
     local::{Local, LocalSettings},
+    plugins::{local::LocalPlugin, sim::SimPlugin, spark::SparkPlugin},
     sim::{Sim, SimSettings},
 };
 use foggara_stores::{HttpStore, InternalStore, LocalRoots, LocalStore, Stores};
@@ -73,27 +74,34 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
         data_dir: data_dir.to_owned(),
         // Not its path: the file may have been replaced by a newer program while this one runs.
         program: PathBuf::from("/proc/self/exe"),
+        plugin: "local",
         max_running: config.local.max_running.unwrap_or(cores).max(1),
+        memory_mb: None,
         log_limit: config.local.log_limit,
         spark_cores: config.local.spark_cores.unwrap_or(cores).max(1),
+        spark_cluster: None,
         spark_home: config.local.spark_home.clone(),
         java_home: config.local.java_home.clone(),
         cgroup_root: config.local.cgroup_root.clone(),
     })
 }
 
-fn engines(config: &Config, data_dir: &Path) -> Result<Engines> {
-    let local = Local::new(local_settings(config, data_dir)?).context("the local engine")?;
-    let mut engines = Engines::new().with(Arc::new(local));
+fn plugins(config: &Config, data_dir: &Path) -> Result<Plugins> {
+    let settings = local_settings(config, data_dir)?;
+    let nodes = Local::new(settings.clone()).context("the local engine")?;
+    let mut plugins: Vec<Arc<dyn Plugin>> = vec![
+        Arc::new(LocalPlugin::new(settings.clone()).context("the plugin local")?),
+        Arc::new(SparkPlugin::new(settings).context("the plugin spark")?),
+    ];
     if config.sim.enabled {
         let settings = SimSettings {
             dir: data_dir.join("sim"),
             control_file: config.sim.control_file.clone(),
             run: Duration::from_millis(config.sim.run_ms),
         };
-        engines = engines.with(Arc::new(Sim::new(settings).context("the simulated engine")?));
+        plugins.push(Arc::new(SimPlugin::new(Sim::new(settings).context("the simulated engine")?)));
     }
-    Ok(engines)
+    Ok(Plugins::new(Arc::new(nodes), plugins))
 }
 
 /// Folders of this host that jobs may use; the default one is made.
@@ -130,6 +138,6 @@ pub async fn app(config: &Config, data_dir: &Path, host: String, db: Db) -> Resu
         fetch_timeout: seconds(config.limits.fetch_seconds),
         host_lost_after: seconds(config.jobs.host_lost_after),
     };
-    let engines = engines(config, data_dir)?;
-    Ok(App::new(Parts { db, stores, roots: Arc::new(roots), engines, settings }))
+    let plugins = plugins(config, data_dir)?;
+    Ok(App::new(Parts { db, stores, roots: Arc::new(roots), plugins, settings }))
 }

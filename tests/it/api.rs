@@ -84,7 +84,8 @@ async fn the_root_names_the_versions() -> Result<()> {
             (text(&version["id"]), (text(&version["status"]), text(&version["links"][0]["href"])))
         })
         .collect();
-    assert_eq!(found["v1.1"], ("CURRENT".to_owned(), format!("{}/v1.1/", world.api.url)));
+    assert_eq!(found["v1.1"], ("SUPPORTED".to_owned(), format!("{}/v1.1/", world.api.url)));
+    assert_eq!(found["v2"], ("CURRENT".to_owned(), format!("{}/v2/", world.api.url)));
     assert_eq!(found["v1.0"].0, "SUPPORTED");
     assert_eq!(found["v3.14"].1, format!("{}/v3/", world.api.url));
     Ok(())

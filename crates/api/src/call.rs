@@ -203,7 +203,9 @@ async fn open(state: &ApiState, mut parts: Parts, body: Shared, checks: Checks) 
     if let Some((_, value)) = parameters.iter().find(|(_, value)| value.contains('\0')) {
         return Err(Error::no_such_id(value.escape_default()).into());
     }
-    let writes = [Method::POST, Method::PUT, Method::PATCH].contains(&parts.method);
+    // A delete of v2 may say how (sahara-v2.md section 4).
+    let says_how = parts.method == Method::DELETE && View::of(parts.uri.path()) == View::V2;
+    let writes = says_how || [Method::POST, Method::PUT, Method::PATCH].contains(&parts.method);
     let json = match reads {
         Reads::Json if writes => read_json(&parts.headers, &body, state.settings.json_body).await?,
         // Some clients send a body with GET or DELETE; nobody reads it.

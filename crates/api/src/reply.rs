@@ -54,3 +54,11 @@ where
     headers.extend(size.map(|size| (header::CONTENT_LENGTH, HeaderValue::from(size))));
     response
 }
+
+/// The answer as a file of this name.
+pub fn attachment(mut response: Response, name: &str) -> Response {
+    if let Ok(value) = HeaderValue::try_from(format!("attachment; filename={name}")) {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, value);
+    }
+    response
+}

@@ -12,7 +12,7 @@ use std::{
 
 use foggara_db::{Db, Wakes};
 use foggara_domain::{ClusterId, Timestamp};
-use foggara_engines::Engines;
+use foggara_engines::Plugins;
 use foggara_stores::{Roots, Stores};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -29,7 +29,7 @@ pub struct Parts {
     /// Which files of this host jobs may use.
     pub roots: Arc<dyn Roots>,
     /// Where jobs run.
-    pub engines: Engines,
+    pub plugins: Plugins,
     /// The configuration.
     pub settings: Settings,
 }
@@ -101,8 +101,8 @@ impl App {
     }
 
     /// Where jobs run.
-    pub fn engines(&self) -> &Engines {
-        &self.0.parts.engines
+    pub fn plugins(&self) -> &Plugins {
+        &self.0.parts.plugins
     }
 
     /// The configuration.

@@ -159,6 +159,7 @@ pub async fn domain(conn: &mut Conn, id: &str) -> Result<Option<Domain>> {
 }
 
 /// A domain by name.
+// Keystone compares names of domains without regard to case, and clients write `default`.
 pub async fn domain_by_name(conn: &mut Conn, name: &str) -> Result<Option<Domain>> {
     one(conn, query(DOMAIN, "AND d.name = $1").bind(name), domain_of).await
 }

@@ -1,20 +1,22 @@
-//! Clusters.
+//! Clusters with their node groups.
 
 use foggara_domain::{
-    ClusterId, Error, ProjectId, Result,
-    cluster::Cluster,
+    ClusterId, Code, Error, ProjectId, Result, Timestamp,
+    cluster::{Cluster, ClusterStatus},
+    node_group::NodeGroup,
     page::{ListQuery, Page},
 };
-use serde_json::Value as Json;
 
 use crate::{
     Conn, Row,
+    json::{from_json, to_json},
+    node_groups,
     page::{Column, ListSpec},
     sql,
 };
 
-const COLUMNS: &str = "id, project_id, name, description, plugin, version, status, status_description, configs, is_public, \
-     is_protected, created_at, updated_at";
+const COLUMNS: &str = "id, project_id, name, description, plugin, version, status, status_description, settings, \
+     template_id, keypair, is_transient, info, is_public, is_protected, host, revision, created_at, updated_at";
 
 const LIST: ListSpec = ListSpec {
     columns: COLUMNS,
@@ -34,16 +36,31 @@ const LIST: ListSpec = ListSpec {
         ("plugin_name", Column::Pattern("plugin")),
         ("tenant_id", Column::Pattern("project_id")),
         ("hadoop_version", Column::Text("version")),
+        ("cluster_template_id", Column::Text("template_id")),
         ("status", Column::Text("status")),
         ("is_public", Column::Flag("is_public")),
         ("is_protected", Column::Flag("is_protected")),
+        ("is_transient", Column::Flag("is_transient")),
+        ("created_at", Column::Time("created_at")),
+        ("updated_at", Column::Time("updated_at")),
     ],
     unknown_marker_is_start: false,
 };
 
-/// Stores a new cluster.
+fn taken(error: Error) -> Error {
+    match error {
+        Error::Refused { code: Code::DbDuplicateEntry, .. } => {
+            Error::refused(Code::DbDuplicateEntry, "Duplicate entry for Cluster: ['name', 'tenant_id']")
+        }
+        other => other,
+    }
+}
+
+/// Stores a new cluster. The name is taken: `DB_DUPLICATE_ENTRY`.
 pub async fn insert(conn: &mut Conn, cluster: &Cluster) -> Result<()> {
-    let text = format!("INSERT INTO cluster ({COLUMNS}) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)");
+    let text = format!(
+        "INSERT INTO cluster ({COLUMNS}) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)"
+    );
     let query = sql(text)
         .bind(&cluster.id)
         .bind(&cluster.project)
@@ -51,71 +68,164 @@ pub async fn insert(conn: &mut Conn, cluster: &Cluster) -> Result<()> {
         .bind(cluster.description.as_deref())
         .bind(cluster.plugin.as_str())
         .bind(cluster.version.as_str())
-        .bind(cluster.status.as_str())
+        .bind(cluster.status.name())
         .bind(cluster.status_description.as_str())
-        .bind(Json::Object(cluster.configs.clone()).to_string())
-        .bind(cluster.is_public)
-        .bind(cluster.is_protected)
+        .bind(to_json(&cluster.settings)?)
+        .bind(cluster.template.as_ref())
+        .bind(cluster.keypair.as_deref())
+        .bind(cluster.is_transient)
+        .bind(to_json(&cluster.info)?)
+        .bind(cluster.is_public.stored())
+        .bind(cluster.is_protected.stored())
+        .bind(cluster.host.as_deref())
+        .bind(cluster.revision)
         .bind(cluster.created_at)
         .bind(cluster.updated_at);
-    conn.run(query).await?;
+    conn.run(query).await.map_err(taken)?;
+    node_groups::replace(conn, cluster.id.as_str(), &cluster.node_groups).await
+}
+
+/// Saves what a user can change: name, description, shares and flags.
+pub async fn update(conn: &mut Conn, cluster: &Cluster) -> Result<()> {
+    let query =
+        sql("UPDATE cluster SET name = $2, description = $3, settings = $4, is_public = $5, is_protected = $6, \
+         updated_at = $7 WHERE id = $1")
+        .bind(&cluster.id)
+        .bind(cluster.name.as_str())
+        .bind(cluster.description.as_deref())
+        .bind(to_json(&cluster.settings)?)
+        .bind(cluster.is_public.stored())
+        .bind(cluster.is_protected.stored())
+        .bind(cluster.updated_at);
+    conn.run(query).await.map_err(taken)?;
     Ok(())
+}
+
+/// Sets where a cluster stands. One that is being deleted stays so, and false is answered.
+pub async fn set_status(
+    conn: &mut Conn,
+    id: &ClusterId,
+    status: ClusterStatus,
+    why: &str,
+    now: Timestamp,
+) -> Result<bool> {
+    let query = sql("UPDATE cluster SET status = $2, status_description = $3, updated_at = $4 \
+         WHERE id = $1 AND status <> $5")
+    .bind(id)
+    .bind(status.name())
+    .bind(why)
+    .bind(now)
+    .bind(ClusterStatus::Deleting.name());
+    Ok(conn.run(query).await? == 1)
+}
+
+/// Stores what users may want to know of a cluster, and that its engine has to be made anew.
+pub async fn set_info(conn: &mut Conn, cluster: &Cluster, now: Timestamp) -> Result<()> {
+    let query = sql("UPDATE cluster SET info = $2, revision = revision + 1, updated_at = $3 WHERE id = $1");
+    conn.run(query.bind(&cluster.id).bind(to_json(&cluster.info)?).bind(now)).await?;
+    Ok(())
+}
+
+/// Stores the groups, new ones with those that were, and that the cluster's engine has to be made anew.
+pub async fn set_groups(conn: &mut Conn, id: &ClusterId, groups: &[NodeGroup], now: Timestamp) -> Result<()> {
+    node_groups::replace(conn, id.as_str(), groups).await?;
+    let query = sql("UPDATE cluster SET revision = revision + 1, updated_at = $2 WHERE id = $1");
+    conn.run(query.bind(id).bind(now)).await?;
+    Ok(())
+}
+
+/// Binds a cluster to a host, unless it is bound already.
+pub async fn bind_to_host(conn: &mut Conn, id: &ClusterId, host: &str) -> Result<bool> {
+    let query = sql("UPDATE cluster SET host = $2 WHERE id = $1 AND host IS NULL");
+    Ok(conn.run(query.bind(id).bind(host)).await? == 1)
 }
 
 /// A cluster that a project may see: its own or a public one.
 pub async fn get(conn: &mut Conn, project: &ProjectId, id: &ClusterId) -> Result<Option<Cluster>> {
     let cluster = find(conn, id).await?;
-    Ok(cluster.filter(|cluster| cluster.project == *project || cluster.is_public))
+    Ok(cluster.filter(|cluster| cluster.project == *project || cluster.is_public.is_on()))
 }
 
 /// A cluster, whosever it is: for duties.
 pub async fn find(conn: &mut Conn, id: &ClusterId) -> Result<Option<Cluster>> {
-    let row = conn.first(sql(format!("SELECT {COLUMNS} FROM cluster WHERE id = $1")).bind(id)).await?;
-    row.map(|row| read(&row)).transpose()
+    match conn.first(sql(format!("SELECT {COLUMNS} FROM cluster WHERE id = $1")).bind(id)).await? {
+        Some(row) => Ok(Some(whole(conn, &row).await?)),
+        None => Ok(None),
+    }
 }
 
 /// A cluster of a project by its name.
 pub async fn by_name(conn: &mut Conn, project: &ProjectId, name: &str) -> Result<Option<Cluster>> {
     let text = format!("SELECT {COLUMNS} FROM cluster WHERE project_id = $1 AND name = $2");
-    let row = conn.first(sql(text).bind(project).bind(name)).await?;
-    row.map(|row| read(&row)).transpose()
+    match conn.first(sql(text).bind(project).bind(name)).await? {
+        Some(row) => Ok(Some(whole(conn, &row).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Whether a project sees one of the name.
+pub async fn has_name(conn: &mut Conn, project: &ProjectId, name: &str) -> Result<bool> {
+    let text = "SELECT id FROM cluster WHERE name = $2 AND (project_id = $1 OR is_public = 1)";
+    Ok(conn.first(sql(text).bind(project).bind(name)).await?.is_some())
+}
+
+/// The ids of all clusters: for duties.
+pub async fn ids(conn: &mut Conn) -> Result<Vec<ClusterId>> {
+    conn.all(sql("SELECT id FROM cluster")).await?.iter().map(|row| row.text("id").map(Into::into)).collect()
 }
 
 /// All clusters: for duties.
 pub async fn all(conn: &mut Conn) -> Result<Vec<Cluster>> {
     let rows = conn.all(sql(format!("SELECT {COLUMNS} FROM cluster ORDER BY id"))).await?;
-    rows.iter().map(read).collect()
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        found.push(whole(conn, row).await?);
+    }
+    Ok(found)
 }
 
 /// A page of the clusters that a project may see.
 pub async fn list(conn: &mut Conn, project: &ProjectId, query: &ListQuery) -> Result<Page<Cluster>> {
     let page = LIST.page(conn, project, query).await?;
-    let items = page.items.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let mut items = Vec::with_capacity(page.items.len());
+    for row in &page.items {
+        items.push(whole(conn, row).await?);
+    }
     Ok(Page { items, prev: page.prev, next: page.next })
 }
 
-/// Removes a cluster.
+/// Removes a cluster with all that belongs to it.
 pub async fn delete(conn: &mut Conn, id: &ClusterId) -> Result<()> {
+    node_groups::delete(conn, id.as_str()).await?;
+    conn.run(sql("DELETE FROM ownership WHERE cluster_id = $1").bind(id)).await?;
     conn.run(sql("DELETE FROM cluster WHERE id = $1").bind(id)).await?;
     Ok(())
 }
 
-fn read(row: &Row) -> Result<Cluster> {
-    let configs = serde_json::from_str(&row.text("configs")?)
-        .map_err(|error| Error::Internal(format!("cluster.configs: {error}")))?;
+async fn whole(conn: &mut Conn, row: &Row) -> Result<Cluster> {
+    let id = ClusterId::from(row.text("id")?);
+    let status = row.text("status")?;
     Ok(Cluster {
-        id: row.text("id")?.into(),
         project: row.text("project_id")?.into(),
         name: row.text("name")?,
         description: row.text_or_null("description")?,
         plugin: row.text("plugin")?,
         version: row.text("version")?,
-        status: row.text("status")?,
+        status: ClusterStatus::parse(&status)
+            .ok_or_else(|| Error::Internal(format!("cluster {id} has the unknown status {status}")))?,
         status_description: row.text("status_description")?,
-        configs,
-        is_public: row.flag("is_public")?,
-        is_protected: row.flag("is_protected")?,
+        settings: from_json("cluster.settings", &row.text("settings")?)?,
+        template: row.text_or_null("template_id")?.map(Into::into),
+        keypair: row.text_or_null("keypair")?,
+        is_transient: row.flag("is_transient")?,
+        info: from_json("cluster.info", &row.text("info")?)?,
+        is_public: row.flag_or_null("is_public")?.into(),
+        is_protected: row.flag_or_null("is_protected")?.into(),
+        host: row.text_or_null("host")?,
+        revision: row.int("revision")?,
         created_at: row.time("created_at")?,
         updated_at: row.time_or_null("updated_at")?,
+        node_groups: node_groups::of(conn, id.as_str()).await?,
+        id,
     })
 }

@@ -157,6 +157,23 @@ pub async fn queue_position(conn: &mut Conn, row: &Execution) -> Result<(i64, i6
     Ok((ahead, count(conn, busy.bind(&row.cluster)).await?))
 }
 
+/// The executions of a cluster that have not ended and that nobody wants stopped yet.
+pub async fn unfinished_of_cluster(conn: &mut Conn, cluster: &ClusterId) -> Result<Vec<Execution>> {
+    let text = format!(
+        "SELECT {COLUMNS} FROM execution WHERE cluster_id = $1 AND phase <> 'ended' AND wish = 'run' \
+         AND deleted_at IS NULL ORDER BY created_at, id LIMIT 1000"
+    );
+    let rows = conn.all(sql(text).bind(cluster)).await?;
+    rows.iter().map(|row| read(conn, row)).collect()
+}
+
+/// How many executions of a cluster have not ended, or have a job that is still to be stopped.
+pub async fn owed_of_cluster(conn: &mut Conn, cluster: &ClusterId) -> Result<usize> {
+    let query =
+        sql("SELECT COUNT(*) AS many FROM execution WHERE cluster_id = $1 AND (phase <> 'ended' OR duty <> 'none')");
+    Ok(usize::try_from(count(conn, query.bind(cluster)).await?).unwrap_or(0))
+}
+
 /// How many executions of a project wait.
 pub async fn count_waiting(conn: &mut Conn, project: &ProjectId) -> Result<u64> {
     let query = sql("SELECT COUNT(*) AS many FROM execution WHERE project_id = $1 AND phase = 'waiting'");
@@ -194,7 +211,7 @@ pub async fn pending_using_binary(conn: &mut Conn, binary: &BinaryId) -> Result<
     Ok(count(conn, query.bind(binary)).await? > 0)
 }
 
-/// Tombstones of an owner whose job is gone since before a time.
+/// Tombstones of an owner whose job is gone since before a time, and those of its place whose cluster is gone.
 pub async fn old_tombstones(
     conn: &mut Conn,
     cluster: &ClusterId,
@@ -202,8 +219,8 @@ pub async fn old_tombstones(
     before: Timestamp,
 ) -> Result<Vec<Execution>> {
     let text = format!(
-        "SELECT {COLUMNS} FROM execution WHERE cluster_id = $1 AND (place IS NULL OR place = $2) \
-         AND deleted_at IS NOT NULL AND phase = 'ended' AND duty = 'none' AND gone_at < $3 ORDER BY gone_at LIMIT 1000"
+        "SELECT {COLUMNS} FROM execution WHERE (cluster_id = $1 OR NOT EXISTS (SELECT 1 FROM cluster c WHERE c.id = cluster_id)) \
+         AND (place IS NULL OR place = $2) AND deleted_at IS NOT NULL AND phase = 'ended' AND duty = 'none' AND gone_at < $3 ORDER BY gone_at LIMIT 1000"
     );
     let rows = conn.all(sql(text).bind(cluster).bind(place).bind(before)).await?;
     rows.iter().map(|row| read(conn, row)).collect()

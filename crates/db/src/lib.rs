@@ -4,21 +4,29 @@
 //! `db.read().await?` gives a reader, `db.write(|conn| Box::pin(async move { .. }))` a durable transaction.
 
 pub mod accounts;
+pub mod cluster_templates;
 pub mod clusters;
 pub mod data_sources;
 mod error;
 pub mod events;
 pub mod executions;
+pub mod images;
+pub mod instances;
 pub mod internal_binaries;
 pub mod job_binaries;
 pub mod job_templates;
+mod json;
 pub mod keys;
 pub mod meta;
 mod migrate;
+pub mod node_group_templates;
+mod node_groups;
 pub mod once;
 pub mod ownership;
 mod page;
+pub mod plugin_labels;
 mod pools;
+pub mod provision;
 mod query;
 mod seal;
 mod wake;

@@ -23,7 +23,8 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: &[Migration] = &[migration!(1, "0001_base"), migration!(2, "0002_identity")];
+const MIGRATIONS: &[Migration] =
+    &[migration!(1, "0001_base"), migration!(2, "0002_identity"), migration!(3, "0003_clusters")];
 
 /// How the database stands to this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

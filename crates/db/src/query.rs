@@ -39,6 +39,10 @@ texts!(
     foggara_domain::InternalBinaryId,
     foggara_domain::DataSourceId,
     foggara_domain::ClusterId,
+    foggara_domain::ClusterTemplateId,
+    foggara_domain::NodeGroupTemplateId,
+    foggara_domain::NodeGroupId,
+    foggara_domain::InstanceId,
     foggara_domain::UserId,
     foggara_domain::ProjectId,
     foggara_domain::Tag

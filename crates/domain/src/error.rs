@@ -125,6 +125,10 @@ codes! {
     StoreError = "STORE_ERROR",
     /// Idempotency key with another body.
     IdempotencyConflict = "IDEMPOTENCY_CONFLICT",
+    /// The image is not registered.
+    ImageNotRegistered = "IMAGE_NOT_REGISTERED",
+    /// The cluster cannot be verified at present.
+    CannotVerify = "CANNOT_VERIFY",
     /// A quota is used up.
     QuotaError = "QUOTA_ERROR",
 }

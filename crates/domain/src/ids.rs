@@ -77,6 +77,22 @@ id!(
     ClusterId
 );
 id!(
+    /// A cluster template.
+    ClusterTemplateId
+);
+id!(
+    /// A node group template.
+    NodeGroupTemplateId
+);
+id!(
+    /// A node group of a cluster or of a cluster template.
+    NodeGroupId
+);
+id!(
+    /// A node of a cluster.
+    InstanceId
+);
+id!(
     /// A user of the identity service.
     UserId
 );
@@ -151,6 +167,23 @@ impl Tag {
         let rest = self.0.strip_prefix(&Self::prefix(installation))?;
         let (id, attempt) = rest.rsplit_once('-')?;
         Some((ExecutionId::from(id), attempt.parse().ok()?))
+    }
+
+    /// The tag of a node of a managed cluster. It does not begin as those of executions do: their sweep must not see it.
+    pub fn of_node(installation: &str, instance: &InstanceId, attempt: u32) -> Self {
+        Self(format!("{}{instance}-{attempt}", Self::prefix_of_nodes(installation)))
+    }
+
+    /// What every tag of a node begins with.
+    pub fn prefix_of_nodes(installation: &str) -> String {
+        format!("fgn-{installation}-")
+    }
+
+    /// The node and the attempt that a tag of this installation names; nothing when it is not one of ours.
+    pub fn parse_node(&self, installation: &str) -> Option<(InstanceId, u32)> {
+        let rest = self.0.strip_prefix(&Self::prefix_of_nodes(installation))?;
+        let (id, attempt) = rest.rsplit_once('-')?;
+        Some((InstanceId::from(id), attempt.parse().ok()?))
     }
 
     /// The text.

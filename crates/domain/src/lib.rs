@@ -12,9 +12,11 @@ pub mod error;
 pub mod execution;
 pub mod flag;
 pub mod ids;
+pub mod image;
 pub mod interface;
 pub mod job_template;
 pub mod job_type;
+pub mod node_group;
 pub mod page;
 pub mod placeholder;
 pub mod plan;
@@ -25,6 +27,9 @@ pub mod time;
 pub use caller::Caller;
 pub use error::{Code, Error, Result};
 pub use execution::Execution;
-pub use ids::{BinaryId, ClusterId, DataSourceId, ExecutionId, InternalBinaryId, JobId, ProjectId, Tag, UserId};
+pub use ids::{
+    BinaryId, ClusterId, ClusterTemplateId, DataSourceId, ExecutionId, InstanceId, InternalBinaryId, JobId,
+    NodeGroupId, NodeGroupTemplateId, ProjectId, Tag, UserId,
+};
 pub use secret::Secret;
 pub use time::Timestamp;

@@ -9,9 +9,13 @@
 
 pub mod failpoint;
 pub mod local;
+pub mod plugin;
+pub mod plugins;
 pub mod sim;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+pub use plugin::{Plugin, Plugins};
 
 use async_trait::async_trait;
 use foggara_domain::{
@@ -225,32 +229,4 @@ pub trait Engine: Send + Sync {
 
     /// Removes what the engine keeps of an ended job (records, logs). Called when the execution's row is removed.
     async fn forget(&self, tag: &Tag) -> Result<(), EngineError>;
-}
-
-/// The engines of this server by plugin name.
-#[derive(Clone, Default)]
-pub struct Engines(BTreeMap<&'static str, Arc<dyn Engine>>);
-
-impl Engines {
-    /// No engine.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// With one more.
-    #[must_use]
-    pub fn with(mut self, engine: Arc<dyn Engine>) -> Self {
-        self.0.insert(engine.plugin(), engine);
-        self
-    }
-
-    /// The engine of a plugin.
-    pub fn get(&self, plugin: &str) -> Option<&Arc<dyn Engine>> {
-        self.0.get(plugin)
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Engine>> {
-        self.0.values()
-    }
 }

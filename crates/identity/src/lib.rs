@@ -7,6 +7,7 @@ pub mod admin;
 mod authenticator;
 pub mod catalogue;
 pub mod issuer;
+pub mod keystone;
 pub mod policy;
 
 pub use authenticator::{Authenticator, Error, Identified, Named, Role, Scope};

@@ -1,8 +1,8 @@
 //! The routes of v1.1 (sahara-v1.1.md section 3) and those that v1.0 shares (section 9).
 
 use super::{
-    clusters, data_sources, job_binaries, job_binary_internals, job_executions, job_templates, job_types, plugins,
-    routes::routes,
+    cluster_templates, clusters, data_sources, images, job_binaries, job_binary_internals, job_executions,
+    job_templates, job_types, node_group_templates, plugins, routes::routes,
 };
 use crate::route::{
     Answer::{Bytes, Json, Nothing},
@@ -71,18 +71,53 @@ macro_rules! shared {
     ($prefix:literal, $suffix:literal) => {
         routes! { $prefix, $suffix;
             GET "/clusters" "clusters:get_all" "listClusters" "List clusters" Json(200, "clusters"), clusters::list, asks LIST;
+            POST "/clusters" "clusters:create" "createCluster" "Make a cluster" Json(202, "cluster"), clusters::create, takes "cluster_create";
+            POST "/clusters/multiple" "clusters:create" "createClusters" "Make several clusters" Json(202, "clusters"), clusters::create_multiple, takes "cluster_create_multiple";
             GET "/clusters/{id}" "clusters:get" "getCluster" "A cluster" Json(200, "cluster"), clusters::get, asks &["show_progress"];
+            PUT "/clusters/{id}" "clusters:scale" "scaleCluster" "Scale a cluster" Json(202, "cluster"), clusters::scale, takes "cluster_scale";
+            PATCH "/clusters/{id}" "clusters:modify" "updateCluster" "Change a cluster, or look at its health" Json(202, "cluster"), clusters::update, takes "cluster_update";
+            DELETE "/clusters/{id}" "clusters:delete" "deleteCluster" "Delete a cluster; its jobs are stopped first" Nothing, clusters::delete;
+            GET "/cluster-templates" "cluster-templates:get_all" "listClusterTemplates" "List cluster templates" Json(200, "cluster_templates"), cluster_templates::list, asks LIST;
+            POST "/cluster-templates" "cluster-templates:create" "createClusterTemplate" "Make a cluster template" Json(202, "cluster_template"), cluster_templates::create, takes "cluster_template_create";
+            GET "/cluster-templates/{id}" "cluster-templates:get" "getClusterTemplate" "A cluster template" Json(200, "cluster_template"), cluster_templates::get;
+            PUT "/cluster-templates/{id}" "cluster-templates:modify" "updateClusterTemplate" "Change a cluster template" Json(202, "cluster_template"), cluster_templates::update, takes "cluster_template_update";
+            DELETE "/cluster-templates/{id}" "cluster-templates:delete" "deleteClusterTemplate" "Delete a cluster template" Nothing, cluster_templates::delete;
+            GET "/cluster-templates/{id}/export" "cluster-templates:get" "exportClusterTemplate" "A cluster template to be used elsewhere" Json(200, "cluster_template"), cluster_templates::export;
+            GET "/node-group-templates" "node-group-templates:get_all" "listNodeGroupTemplates" "List node group templates" Json(200, "node_group_templates"), node_group_templates::list, asks LIST;
+            POST "/node-group-templates" "node-group-templates:create" "createNodeGroupTemplate" "Make a node group template" Json(202, "node_group_template"), node_group_templates::create, takes "node_group_template_create";
+            GET "/node-group-templates/{id}" "node-group-templates:get" "getNodeGroupTemplate" "A node group template" Json(200, "node_group_template"), node_group_templates::get;
+            PUT "/node-group-templates/{id}" "node-group-templates:modify" "updateNodeGroupTemplate" "Change a node group template" Json(202, "node_group_template"), node_group_templates::update, takes "node_group_template_update";
+            DELETE "/node-group-templates/{id}" "node-group-templates:delete" "deleteNodeGroupTemplate" "Delete a node group template" Nothing, node_group_templates::delete;
+            GET "/node-group-templates/{id}/export" "node-group-templates:get" "exportNodeGroupTemplate" "A node group template to be used elsewhere" Json(200, "node_group_template"), node_group_templates::export;
             GET "/plugins" "plugins:get_all" "listPlugins" "List plugins" Json(200, "plugins"), plugins::list;
             GET "/plugins/{name}" "plugins:get" "getPlugin" "A plugin" Json(200, "plugin"), plugins::get;
+            PATCH "/plugins/{name}" "plugins:patch" "updatePlugin" "Set labels of a plugin for the project" Json(202, "plugin"), plugins::update, takes "plugin_update";
             GET "/plugins/{name}/{version}" "plugins:get_version" "getPluginVersion" "A plugin's version" Json(200, "plugin"), plugins::version;
+            GET "/images" "images:get_all" "listImages" "List registered images" Json(200, "images"), images::list, asks &["name", "tags"];
+            GET "/images/{id}" "images:get" "getImage" "A registered image" Json(200, "image"), images::get;
+            POST "/images/{id}" "images:register" "registerImage" "Register an image" Json(202, "image"), images::register, takes "image_register";
+            DELETE "/images/{id}" "images:unregister" "unregisterImage" "Take an image out of the registry" Nothing, images::unregister;
+            POST "/images/{id}/tag" "images:add_tags" "tagImage" "Add tags to an image" Json(202, "image"), images::tag, takes "image_tags";
+            POST "/images/{id}/untag" "images:remove_tags" "untagImage" "Take tags off an image" Json(202, "image"), images::untag, takes "image_tags";
         }
     };
 }
 
 fn cluster_routes() -> Vec<Route> {
-    shared!("/v1.1", "")
+    let mut all = shared!("/v1.1", "");
+    all.push(convert("POST /v1.1/plugins/{name}/{version}/convert-config/{template}", "convertConfig"));
+    all
 }
 
 fn cluster_routes_of_v10() -> Vec<Route> {
-    shared!("/v1.0", "V10")
+    let mut all = shared!("/v1.0", "V10");
+    all.push(convert("POST /v1.0/plugins/{name}/{version}/convert-config/{template}", "convertConfigV10"));
+    all
+}
+
+/// Takes a file of any type.
+fn convert(line: &'static str, operation: &'static str) -> Route {
+    let name = (operation, "Refused: no plugin converts configuration files");
+    let rule = "data-processing:plugins:convert_config";
+    Route::upload(line, rule, name, Json(202, "cluster_template"), plugins::convert)
 }

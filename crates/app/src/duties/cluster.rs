@@ -47,6 +47,8 @@ pub(super) struct Room {
     pub app: App,
     pub own: Owned,
     pub engine: Arc<dyn Engine>,
+    /// Revision of the cluster that the engine was made for.
+    revision: i64,
     staging: Semaphore,
     launching: Semaphore,
     observing: Semaphore,
@@ -55,11 +57,12 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(app: App, own: Owned, engine: Arc<dyn Engine>) -> Arc<Self> {
+    pub(super) fn new(app: App, own: Owned, engine: Arc<dyn Engine>, revision: i64) -> Arc<Self> {
         Arc::new(Self {
             app,
             own,
             engine,
+            revision,
             staging: Semaphore::new(4),
             launching: Semaphore::new(8),
             observing: Semaphore::new(16),
@@ -87,6 +90,8 @@ struct Report {
 struct Loop {
     room: Arc<Room>,
     cluster: Option<Cluster>,
+    /// The database was read at least once.
+    loaded: bool,
     live: BTreeMap<ExecutionId, Live>,
     reports: mpsc::UnboundedSender<Report>,
     /// Executions whose poll somebody waits for.
@@ -101,6 +106,7 @@ pub(super) async fn own(room: Arc<Room>, mut requests: mpsc::Receiver<oneshot::S
     let mut this = Loop {
         room: Arc::clone(&room),
         cluster: None,
+        loaded: false,
         live: BTreeMap::new(),
         reports,
         asked: Vec::new(),
@@ -115,7 +121,7 @@ pub(super) async fn own(room: Arc<Room>, mut requests: mpsc::Receiver<oneshot::S
     sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let sweeping = Arc::new(Semaphore::new(1));
     let mut reload = true;
-    while !this.fenced {
+    while !this.fenced && !this.is_over() {
         if reload {
             match this.load().await {
                 Ok(()) => reload = false,
@@ -181,7 +187,16 @@ impl Loop {
             }
         }
         self.live.retain(|id, live| seen.contains(id) || live.call.is_some() || live.joined_void.is_some());
+        self.loaded = true;
         Ok(())
+    }
+
+    /// The cluster is gone with all that was owed, or its engine has to be made anew: the keeper begins again where it is not.
+    fn is_over(&self) -> bool {
+        match &self.cluster {
+            Some(cluster) => cluster.revision != self.room.revision,
+            None => self.loaded && self.live.is_empty(),
+        }
     }
 
     fn drive(&mut self) {
@@ -312,7 +327,7 @@ impl Loop {
         match &self.cluster {
             None => ClusterFact::Gone,
             Some(cluster) if cluster.is_active() => ClusterFact::Active,
-            Some(cluster) => ClusterFact::Inactive(format!("cluster `{}` is {}", cluster.name, cluster.status)),
+            Some(cluster) => ClusterFact::Inactive(format!("cluster `{}` is {}", cluster.name, cluster.status.name())),
         }
     }
 

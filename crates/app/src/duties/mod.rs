@@ -6,6 +6,7 @@ mod housekeeping;
 mod live;
 mod lost_hosts;
 mod ownership;
+mod provision;
 mod steps;
 mod sweep;
 

@@ -4,11 +4,19 @@
 //! counter; another takes a cluster over only after it saw the owner's counter unchanged for [`TTL`] + [`MARGIN`] on its own
 //! CLOCK_BOOTTIME, and a holder that could not renew for [`TTL`] counts itself out before that. No wall clock is compared.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use foggara_db::{clusters, ownership};
-use foggara_domain::{ClusterId, Result, cluster::Cluster};
-use tokio::{sync::mpsc, task::JoinHandle};
+use foggara_domain::{ClusterId, ProjectId, Result, cluster::Cluster};
+use foggara_engines::{Plugin, plugin::Binding};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -16,6 +24,7 @@ use super::{
     ANYWHERE,
     cluster::{Room, own},
     lost_hosts::LostHosts,
+    provision,
 };
 use crate::{App, rows::Owned};
 
@@ -45,6 +54,10 @@ pub(super) struct Keeper {
     running: BTreeMap<ClusterId, Running>,
     seen: BTreeMap<String, Seen>,
     lost: LostHosts,
+    /// Clusters that a wake has told of.
+    known: BTreeSet<ClusterId>,
+    /// Rings when a loop has ended.
+    ended: Arc<Notify>,
     /// Before when the last renewal that is known to be stored was sent.
     renewed_at: Duration,
 }
@@ -57,16 +70,25 @@ impl Keeper {
             running: BTreeMap::new(),
             seen: BTreeMap::new(),
             lost: LostHosts::default(),
+            known: BTreeSet::new(),
+            ended: Arc::new(Notify::new()),
             renewed_at: boottime(),
         }
     }
 
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut tick = tokio::time::interval(RENEW);
+        let mut wakes = self.app.wakes();
         loop {
-            tokio::select! {
+            let renew = tokio::select! {
                 () = stop.cancelled() => break,
-                _ = tick.tick() => {}
+                _ = tick.tick() => true,
+                // A cluster may be new, or a loop has ended because its engine has to be made anew.
+                Ok(()) = wakes.changed() => false,
+                () = self.ended.notified() => false,
+            };
+            if !renew && !self.has_news().await {
+                continue;
             }
             if let Err(error) = self.round().await {
                 tracing::warn!("ownership cannot be looked after: {error}");
@@ -77,6 +99,16 @@ impl Keeper {
             }
         }
         self.hand_back().await;
+    }
+
+    /// Whether a cluster is there that no loop of this process works for. Wakes come with every job; a round is for few of them.
+    async fn has_news(&mut self) -> bool {
+        if self.running.values().any(|running| running.task.is_finished()) {
+            return true;
+        }
+        let Ok(mut conn) = self.app.db().read().await else { return false };
+        let ids = clusters::ids(&mut conn).await.unwrap_or_default();
+        ids.iter().any(|id| !self.running.contains_key(id) && self.known.insert(id.clone()))
     }
 
     async fn round(&mut self) -> Result<()> {
@@ -91,6 +123,9 @@ impl Keeper {
             .await?;
         // A renewal of unknown outcome came out by the question mark: it does not extend.
         self.renewed_at = sent;
+        if let Err(error) = provision::sweep(&self.app).await {
+            tracing::warn!("the sweep could not look for stray nodes: {error}");
+        }
         self.running.retain(|cluster, running| {
             let ended = running.task.is_finished();
             if ended {
@@ -108,20 +143,40 @@ impl Keeper {
             self.lost.look(&self.app, (&owner.cluster, &owner.place), has_server, boottime()).await?;
         }
         for cluster in clusters {
-            if self.running.contains_key(&cluster.id) || self.app.engines().get(&cluster.plugin).is_none() {
+            let Some(plugin) = self.app.plugins().get(&cluster.plugin).cloned() else { continue };
+            if self.running.contains_key(&cluster.id) || !self.is_ours(&cluster, plugin.as_ref()).await? {
                 continue;
             }
-            let place = self.place(&cluster);
+            let place = match plugin.binding() {
+                Binding::Host => self.app.settings().host.clone(),
+                Binding::Anywhere => ANYWHERE.to_owned(),
+            };
             let owner = owners.iter().find(|owner| owner.cluster == cluster.id && owner.place == place);
             if owner.is_none_or(|owner| self.may_take(owner)) {
-                self.take(cluster, place, owner.map_or(0, |owner| owner.epoch)).await?;
+                self.take(cluster, plugin, place, owner.map_or(0, |owner| owner.epoch)).await?;
             }
         }
         Ok(())
     }
 
-    fn place(&self, cluster: &Cluster) -> String {
-        if cluster.plugin == "local" { self.app.settings().host.clone() } else { ANYWHERE.to_owned() }
+    /// Whether the cluster's jobs and nodes may be processes of this host. A project's cluster is bound to the first host whose
+    /// server looks at it; the program's own are everywhere.
+    async fn is_ours(&self, cluster: &Cluster, plugin: &dyn Plugin) -> Result<bool> {
+        let host = self.app.settings().host.clone();
+        if plugin.binding() == Binding::Anywhere || cluster.project == ProjectId::system() {
+            return Ok(true);
+        }
+        if let Some(bound) = &cluster.host {
+            return Ok(*bound == host);
+        }
+        let id = cluster.id.clone();
+        self.app
+            .db()
+            .write(move |conn| {
+                let (id, host) = (id.clone(), host.clone());
+                Box::pin(async move { clusters::bind_to_host(conn, &id, &host).await })
+            })
+            .await
     }
 
     fn watch(&mut self, owners: &[ownership::Owner]) {
@@ -151,7 +206,7 @@ impl Keeper {
         self.seen.get(server).is_some_and(|seen| boottime().saturating_sub(seen.since) >= TTL + MARGIN)
     }
 
-    async fn take(&mut self, cluster: Cluster, place: String, epoch: i64) -> Result<()> {
+    async fn take(&mut self, cluster: Cluster, plugin: Arc<dyn Plugin>, place: String, epoch: i64) -> Result<()> {
         let (id, spot, server) = (cluster.id.clone(), place.clone(), self.server.clone());
         let claimed = self
             .app
@@ -162,13 +217,37 @@ impl Keeper {
             })
             .await?;
         let Some(epoch) = claimed else { return Ok(()) };
-        let Some(engine) = self.app.engines().get(&cluster.plugin) else { return Ok(()) };
+        let engine = match self.app.plugins().engine(&cluster) {
+            Ok(engine) => engine,
+            Err(why) => {
+                tracing::error!(cluster = %cluster.name, "no engine can be made for it: {why}");
+                return Ok(());
+            }
+        };
         tracing::info!(cluster = %cluster.name, %place, epoch, "this server works for the cluster");
         let claim = Owned { cluster: cluster.id.clone(), place, epoch };
-        let room = Room::new(self.app.clone(), claim.clone(), Arc::clone(engine));
+        let room = Room::new(self.app.clone(), claim.clone(), engine, cluster.revision);
         let stop = CancellationToken::new();
         let (requests, requested) = mpsc::channel(64);
-        let task = tokio::spawn(own(room, requested, stop.clone()));
+        let jobs = own(room, requested, stop.clone());
+        // The program's own clusters have no nodes.
+        let looks_after = cluster.project != ProjectId::system();
+        let nodes = provision::run(self.app.clone(), claim.clone(), plugin, stop.clone());
+        let ended = self.ended.clone();
+        let task = tokio::spawn(async move {
+            // When the jobs' loop ends, because the cluster is gone or its engine is another, the nodes' ends with it: no call of
+            // either is in flight that the next owner would not find again.
+            tokio::pin!(jobs);
+            if looks_after {
+                tokio::select! {
+                    () = &mut jobs => {}
+                    () = nodes => jobs.await,
+                }
+            } else {
+                jobs.await;
+            }
+            ended.notify_one();
+        });
         self.app.loops().insert(cluster.id.clone(), requests);
         self.running.insert(cluster.id, Running { own: claim, stop, task });
         Ok(())

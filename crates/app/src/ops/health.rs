@@ -5,7 +5,7 @@ use crate::App;
 /// A part and how it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Which part: `database`, `engine local`, ...
+    /// Which part: `database`, `plugin local`, ...
     pub name: String,
     /// Whether requests that need it can be answered.
     pub ready: bool,
@@ -13,7 +13,7 @@ pub struct Part {
     pub reason: String,
 }
 
-/// Looks at the database and at the engines of this server.
+/// Looks at the database and at the plugins of this server.
 pub async fn check(app: &App) -> Vec<Part> {
     let kind = format!("{:?}", app.db().kind());
     let database = match app.db().ping().await {
@@ -21,14 +21,13 @@ pub async fn check(app: &App) -> Vec<Part> {
         Err(error) => Part { name: "database".to_owned(), ready: false, reason: error.to_string() },
     };
     let mut parts = vec![database];
-    for engine in app.engines().iter() {
-        let cap = engine.max_running().map_or("any number of jobs".to_owned(), |cap| format!("at most {cap} jobs"));
-        let reason = format!("runs {cap} at once");
-        parts.push(Part { name: format!("engine {}", engine.plugin()), ready: true, reason });
+    for plugin in app.plugins().iter() {
+        let reason = "clusters of it can be made".to_owned();
+        parts.push(Part { name: format!("plugin {}", plugin.name()), ready: true, reason });
     }
     if parts.len() == 1 {
-        let reason = "no engine is configured: executions would wait for ever".to_owned();
-        parts.push(Part { name: "engines".to_owned(), ready: false, reason });
+        let reason = "no plugin is configured: executions would wait for ever".to_owned();
+        parts.push(Part { name: "plugins".to_owned(), ready: false, reason });
     }
     parts
 }

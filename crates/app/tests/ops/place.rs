@@ -17,7 +17,8 @@ use foggara_domain::{
     page::ListQuery,
 };
 use foggara_engines::{
-    Engines,
+    Plugin, Plugins,
+    plugins::sim::SimPlugin,
     sim::{Sim, SimSettings},
 };
 use foggara_stores::{Content, InternalStore, LocalRoots, LocalStore, Stores};
@@ -60,7 +61,8 @@ pub async fn place() -> Place {
     let stores =
         Stores::new().with(Arc::new(LocalStore::new(roots.clone()))).with(Arc::new(InternalStore::new(db.clone())));
     let settings = SimSettings { dir: dir.path().join("sim"), control_file: None, run: Duration::ZERO };
-    let engines = Engines::new().with(Arc::new(Sim::new(settings).expect("the simulated engine")));
+    let sim = || Sim::new(settings.clone()).expect("the simulated engine");
+    let plugins = Plugins::new(Arc::new(sim()), [Arc::new(SimPlugin::new(sim())) as Arc<dyn Plugin>]);
     let settings = Settings {
         data_dir: dir.path().to_owned(),
         installation: "t".to_owned(),
@@ -74,7 +76,7 @@ pub async fn place() -> Place {
         fetch_timeout: Duration::from_secs(5),
         host_lost_after: Duration::from_secs(60),
     };
-    let app = App::new(Parts { db, stores, roots: Arc::new(roots), engines, settings });
+    let app = App::new(Parts { db, stores, roots: Arc::new(roots), plugins, settings });
     clusters::ensure_public(&app).await.expect("public clusters");
     Place { app, owner: caller(&"1".repeat(32)), other: caller(&"2".repeat(32)), files, _dir: dir }
 }
@@ -104,7 +106,7 @@ pub async fn bytes_of(content: Content) -> Vec<u8> {
 impl Place {
     pub async fn cluster(&self, name: &str) -> ClusterId {
         let found = clusters::list(&self.app, &self.owner, &ListQuery::default()).await.expect("a list").items;
-        found.into_iter().find(|cluster| cluster.name == name).expect("a public cluster").id
+        found.into_iter().find(|shown| shown.cluster.name == name).expect("a public cluster").cluster.id
     }
 
     pub async fn source(&self, name: &str, url: &str, is_public: bool) -> DataSource {

@@ -4,7 +4,8 @@ use foggara_app::ops::{
     clusters,
     executions::Submit,
     job_templates::{self, JobTemplateChange, NewInterfaceArgument},
-    job_types, plugins,
+    job_types,
+    plugins::{self, NewLabels},
 };
 use foggara_domain::{BinaryId, ProjectId, page::ListQuery};
 use serde_json::json;
@@ -74,14 +75,20 @@ async fn a_description_can_be_removed_and_a_template_in_use_stays() {
 async fn public_clusters_are_made_once_and_seen_by_all() {
     let place = place().await;
     let all = ListQuery::default();
-    let before = clusters::list(&place.app, &place.owner, &all).await.expect("a list").items;
+    let list = async |caller| {
+        let page = clusters::list(&place.app, caller, &all).await.expect("a list");
+        page.items.into_iter().map(|shown| shown.cluster).collect::<Vec<_>>()
+    };
+    let before = list(&place.owner).await;
     clusters::ensure_public(&place.app).await.expect("a second start");
-    let after = clusters::list(&place.app, &place.other, &all).await.expect("a list").items;
+    let after = list(&place.other).await;
     assert_eq!(before, after, "ids are kept");
-    let shown: Vec<(&str, &str)> = after.iter().map(|one| (one.name.as_str(), one.status.as_str())).collect();
+    let shown: Vec<(&str, &str)> = after.iter().map(|one| (one.name.as_str(), one.status.name())).collect();
     assert_eq!(shown.len(), 2, "no local engine here, so no such cluster");
     assert!(shown.contains(&("sim", "Active")) && shown.contains(&("sim-idle", "Error")));
-    assert!(after.iter().all(|one| one.project == ProjectId::system() && one.is_public && one.is_protected));
+    assert!(
+        after.iter().all(|one| one.project == ProjectId::system() && one.is_public.is_on() && one.is_protected.is_on())
+    );
     assert_eq!(ProjectId::system().as_str(), "0".repeat(32));
 }
 
@@ -103,9 +110,32 @@ async fn job_types_are_listed_in_order_with_their_plugins() {
     let version = &hints[0]["plugins"][0]["versions"]["1.0"];
     assert_eq!(*version, json!({"job_config": {"configs": [], "args": []}}));
     assert_eq!(refusal(job_types::config_hints("Nope")), "Object with {'job_type': 'Nope'} not found");
-    assert_eq!(plugins::list(&place.app)[0]["name"], "sim");
-    assert_eq!(plugins::get(&place.app, "sim").expect("a plugin")["plugin_labels"]["enabled"]["status"], true);
-    assert!(plugins::version(&place.app, "sim", "1.0").expect("a version")["node_processes"].is_object());
-    assert_eq!(refusal(plugins::get(&place.app, "x")), "Object with {'plugin_name': 'x'} not found");
-    assert_eq!(refusal(plugins::version(&place.app, "sim", "2")), "Object with {'version': '2'} not found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plugins_are_shown_and_their_labels_belong_to_a_project() {
+    let place = place().await;
+    let (app, owner, other) = (&place.app, &place.owner, &place.other);
+    assert_eq!(plugins::list(app, owner).await.expect("a list")[0]["name"], "sim");
+    let shown = plugins::version(app, owner, "sim", "1.0").await.expect("a version");
+    assert!(shown["node_processes"].is_object());
+    assert_eq!(shown["required_image_tags"], json!(["sim", "1.0"]));
+    let unknown = "Object with {'plugin_name': 'x'} not found";
+    assert_eq!(refusal(plugins::get(app, owner, "x").await), unknown);
+    let unknown = "Object with {'version': '2'} not found";
+    assert_eq!(refusal(plugins::version(app, owner, "sim", "2").await), unknown);
+    let off = NewLabels { of_plugin: vec![("enabled".to_owned(), false)], ..NewLabels::default() };
+    let shown = plugins::update(app, owner, "sim", off).await.expect("changed");
+    assert_eq!(shown["plugin_labels"]["enabled"]["status"], false);
+    let shown = plugins::get(app, other, "sim").await.expect("a plugin");
+    assert_eq!(shown["plugin_labels"]["enabled"]["status"], true, "another project has its own");
+    let fixed = NewLabels { of_plugin: vec![("stable".to_owned(), false)], ..NewLabels::default() };
+    let why = "INVALID_DATA Label 'stable' can't be updated because it's not mutable";
+    assert_eq!(refusal(plugins::update(app, owner, "sim", fixed).await), why);
+    let of_none =
+        NewLabels { of_versions: vec![("9".to_owned(), "enabled".to_owned(), false)], ..NewLabels::default() };
+    assert_eq!(
+        refusal(plugins::update(app, owner, "sim", of_none).await),
+        "INVALID_DATA Unknown plugin version '9' of sim"
+    );
 }

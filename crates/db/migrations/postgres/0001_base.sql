@@ -6,6 +6,7 @@ CREATE TABLE meta (
     value TEXT COLLATE "C" NOT NULL
 );
 
+-- host: whose processes its nodes are. revision: counts the changes after which its engine is made anew.
 CREATE TABLE cluster (
     id TEXT COLLATE "C" PRIMARY KEY,
     project_id TEXT COLLATE "C" NOT NULL,
@@ -15,13 +16,20 @@ CREATE TABLE cluster (
     version TEXT COLLATE "C" NOT NULL,
     status TEXT COLLATE "C" NOT NULL,
     status_description TEXT COLLATE "C" NOT NULL,
-    configs TEXT COLLATE "C" NOT NULL,
-    is_public BIGINT NOT NULL,
-    is_protected BIGINT NOT NULL,
+    settings TEXT COLLATE "C" NOT NULL,
+    template_id TEXT COLLATE "C",
+    keypair TEXT COLLATE "C",
+    is_transient BIGINT NOT NULL,
+    info TEXT COLLATE "C" NOT NULL,
+    is_public BIGINT,
+    is_protected BIGINT,
+    host TEXT COLLATE "C",
+    revision BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT,
     UNIQUE (project_id, name)
 );
+CREATE INDEX cluster_of_template ON cluster (template_id) WHERE template_id IS NOT NULL;
 
 CREATE TABLE data_source (
     id TEXT COLLATE "C" PRIMARY KEY,

@@ -6,6 +6,7 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 );
 
+-- host: whose processes its nodes are. revision: counts the changes after which its engine is made anew.
 CREATE TABLE cluster (
     id TEXT PRIMARY KEY,
     project_id TEXT NOT NULL,
@@ -15,13 +16,20 @@ CREATE TABLE cluster (
     version TEXT NOT NULL,
     status TEXT NOT NULL,
     status_description TEXT NOT NULL,
-    configs TEXT NOT NULL,
-    is_public BIGINT NOT NULL,
-    is_protected BIGINT NOT NULL,
+    settings TEXT NOT NULL,
+    template_id TEXT,
+    keypair TEXT,
+    is_transient BIGINT NOT NULL,
+    info TEXT NOT NULL,
+    is_public BIGINT,
+    is_protected BIGINT,
+    host TEXT,
+    revision BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT,
     UNIQUE (project_id, name)
 );
+CREATE INDEX cluster_of_template ON cluster (template_id) WHERE template_id IS NOT NULL;
 
 CREATE TABLE data_source (
     id TEXT PRIMARY KEY,

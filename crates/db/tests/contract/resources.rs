@@ -1,10 +1,9 @@
-//! Data sources, job binaries, internal binaries, job templates, clusters: round trips, names, references.
+//! Data sources, job binaries, internal binaries, job templates: round trips, names, references.
 
-use foggara_db::{Db, clusters, data_sources, executions, internal_binaries, job_binaries, job_templates};
+use foggara_db::{Db, data_sources, executions, internal_binaries, job_binaries, job_templates};
 use foggara_domain::{
-    BinaryId, ClusterId, Code, DataSourceId, Error, InternalBinaryId, JobId, Result,
+    BinaryId, Code, DataSourceId, Error, InternalBinaryId, JobId, Result,
     binary::{InternalBinary, JobBinary},
-    cluster::Cluster,
     data_source::DataSource,
     flag::Flag,
     job_template::{InterfaceArgument, JobTemplate},
@@ -21,11 +20,10 @@ on_both! {
     a_binary_in_use_stays
     a_template_with_executions_stays_and_a_tombstone_frees_it
     an_upload_is_visible_when_it_is_finished
-    a_cluster_comes_back_whole
 }
 
 /// A write whose only value is moved in by clone.
-async fn write<V, F>(db: &Db, value: V, work: F) -> Result<()>
+pub async fn write<V, F>(db: &Db, value: V, work: F) -> Result<()>
 where
     V: Clone + Send + Sync + 'static,
     F: for<'c> Fn(&'c mut foggara_db::Conn, V) -> BoxFuture<'c, Result<()>> + Send + Sync + 'static,
@@ -243,31 +241,4 @@ async fn an_upload_is_visible_when_it_is_finished(fresh: Fresh) {
     let swept = fresh.db.write(move |conn| Box::pin(async move { internal_binaries::sweep(conn, later).await })).await;
     assert_eq!(swept.expect("swept"), 1, "the one that was never finished");
     assert!(internal_binaries::piece(&mut conn, &second.id, 0).await.expect("an answer").is_none());
-}
-
-async fn a_cluster_comes_back_whole(fresh: Fresh) {
-    let cluster = Cluster {
-        id: ClusterId::new(),
-        project: project(),
-        name: "local".to_owned(),
-        description: None,
-        plugin: "local".to_owned(),
-        version: "1.0".to_owned(),
-        status: "Active".to_owned(),
-        status_description: String::new(),
-        configs: Map::new(),
-        is_public: true,
-        is_protected: true,
-        created_at: NOW,
-        updated_at: None,
-    };
-    write(&fresh.db, cluster.clone(), |conn, cluster| Box::pin(async move { clusters::insert(conn, &cluster).await }))
-        .await
-        .expect("stored");
-    let mut conn = fresh.db.read().await.expect("a reader");
-    let found = clusters::get(&mut conn, &other_project(), &cluster.id).await.expect("an answer");
-    assert_eq!(found.as_ref(), Some(&cluster));
-    assert_eq!(clusters::all(&mut conn).await.expect("an answer"), std::slice::from_ref(&cluster));
-    let page = clusters::list(&mut conn, &other_project(), &Default::default()).await.expect("a page");
-    assert_eq!(page.items, [cluster]);
 }

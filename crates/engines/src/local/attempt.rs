@@ -34,6 +34,9 @@ pub(super) struct Spec {
     pub kill_grace_ms: u64,
     /// Control group of the job, where one can be used.
     pub cgroup: Option<PathBuf>,
+    /// MiB of memory that each process may have.
+    #[serde(default)]
+    pub memory_mb: Option<u64>,
     /// An unfinished output that is of no use once the job is over.
     #[serde(default)]
     pub litter: Option<PathBuf>,

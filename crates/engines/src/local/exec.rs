@@ -84,6 +84,11 @@ fn prepare(attempt: &Attempt, spec: &Spec) -> io::Result<()> {
     let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE);
     // No core dumps of other people's data.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: getrlimit(Resource::Core).maximum })?;
+    if let Some(mb) = spec.memory_mb {
+        // Data and private mappings: what a process can fill. Reserved address space, of which a JVM takes much, does not count.
+        let bytes = Some(mb.saturating_mul(1024 * 1024));
+        setrlimit(Resource::Data, Rlimit { current: bytes, maximum: bytes })?;
+    }
     if let Some(group) = &spec.cgroup {
         // Best effort too: the job can be stopped without it.
         let _ = cgroup::enter(group);

@@ -76,6 +76,7 @@ impl Local {
             log_limit: self.settings.log_limit,
             kill_grace_ms: u64::try_from(launch.kill_grace.as_millis()).unwrap_or(u64::MAX),
             cgroup: self.cgroups.as_ref().map(|root| root.join(launch.tag.as_str())),
+            memory_mb: self.settings.memory_mb,
             litter: command.litter,
         })
     }

@@ -50,18 +50,49 @@ pub struct LocalSettings {
     pub data_dir: PathBuf,
     /// The program whose hidden subcommands `shim` and `streaming` are ours.
     pub program: PathBuf,
+    /// Name of the plugin whose jobs these are.
+    pub plugin: &'static str,
     /// How many jobs run at once.
     pub max_running: usize,
+    /// MiB of memory that each process of a job may have.
+    pub memory_mb: Option<u64>,
     /// Bytes kept of each output stream of a job.
     pub log_limit: u64,
     /// `N` of `--master local[N]`.
     pub spark_cores: usize,
+    /// The cluster that Spark jobs go to; nothing for `local[N]`.
+    pub spark_cluster: Option<SparkCluster>,
     /// Where Spark is.
     pub spark_home: Option<PathBuf>,
     /// Where Java is.
     pub java_home: Option<PathBuf>,
     /// A control group below which jobs get theirs; without it the server's own, where that can be written.
     pub cgroup_root: Option<PathBuf>,
+}
+
+/// A Spark cluster that jobs go to in client mode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SparkCluster {
+    /// `spark://host:port`
+    pub master: String,
+    /// MiB of an executor when the job does not say; more than a worker offers would wait for ever.
+    pub executor_mb: Option<u64>,
+}
+
+/// Where the processes of a Spark cluster are started from.
+#[derive(Clone, Debug)]
+pub struct SparkHome {
+    /// Spark's home.
+    pub home: PathBuf,
+    /// Java's home.
+    pub java_home: Option<PathBuf>,
+}
+
+/// The Spark and the Java of this host. The error says how to get them.
+pub fn spark_home(settings: &LocalSettings) -> Result<SparkHome, String> {
+    let spark = find::spark(settings).ok_or(find::SPARK_MISSING)?;
+    let java = find::java_of_spark(settings).ok_or(find::JAVA_MISSING)?;
+    Ok(SparkHome { home: spark.home, java_home: find::java_home(&java) })
 }
 
 /// The engine.
@@ -119,7 +150,7 @@ fn unreadable(attempt: &Attempt, error: &io::Error) -> EngineError {
 #[async_trait]
 impl Engine for Local {
     fn plugin(&self) -> &'static str {
-        "local"
+        self.settings.plugin
     }
 
     fn ability(&self, kind: PlanKind) -> Ability {

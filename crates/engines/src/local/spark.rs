@@ -1,4 +1,4 @@
-//! spark-submit in client mode with `--master local[N]` (spec/engines.md section 1). Everything that is a setting goes into a
+//! spark-submit in client mode, with `--master local[N]` or to a standalone cluster (spec/engines.md section 1). Everything that is a setting goes into a
 //! properties file of mode 0600 in the workspace: no value ever stands on the command line.
 
 use std::{
@@ -23,15 +23,27 @@ pub(super) fn command(plan: &Plan, settings: &LocalSettings, workspace: &Path, t
     let java = find::java_of_spark(settings).ok_or_else(|| find::JAVA_MISSING.to_owned())?;
     let scratch = workspace.join(".spark-local");
     fs::create_dir_all(&scratch).map_err(|error| format!("cannot make {}: {error}", scratch.display()))?;
-    let mut all: BTreeMap<String, String> =
-        DEFAULTS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let cluster = settings.spark_cluster.as_ref();
+    // Workers elsewhere have to reach the driver.
+    let is_here = cluster.is_none_or(|cluster| cluster.master.starts_with("spark://127."));
+    let mut all: BTreeMap<String, String> = DEFAULTS
+        .iter()
+        .filter(|(key, _)| is_here || *key != "spark.driver.bindAddress")
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    if let Some(least) = cluster.and_then(|cluster| cluster.executor_mb) {
+        all.insert("spark.executor.memory".to_owned(), format!("{least}m"));
+    }
     all.extend(conf.clone());
     all.insert("spark.foggara.id".to_owned(), tag.to_owned());
     let file = workspace.join(".spark.properties");
     private(&file, properties(&all).as_bytes())?;
     let mut argv = vec![spark.submit().display().to_string()];
     let mut option = |name: &str, value: String| argv.extend([name.to_owned(), value]);
-    option("--master", format!("local[{}]", settings.spark_cores));
+    option(
+        "--master",
+        cluster.map_or_else(|| format!("local[{}]", settings.spark_cores), |cluster| cluster.master.clone()),
+    );
     if let Some(class) = main_class {
         option("--class", class.clone());
     }
@@ -45,9 +57,11 @@ pub(super) fn command(plan: &Plan, settings: &LocalSettings, workspace: &Path, t
     argv.extend(args.iter().cloned());
     let mut env = BTreeMap::from([
         ("SPARK_HOME".to_owned(), spark.home.display().to_string()),
-        ("SPARK_LOCAL_IP".to_owned(), "127.0.0.1".to_owned()),
         ("SPARK_LOCAL_DIRS".to_owned(), scratch.display().to_string()),
     ]);
+    if is_here {
+        env.insert("SPARK_LOCAL_IP".to_owned(), "127.0.0.1".to_owned());
+    }
     if let Some(home) = find::java_home(&java) {
         env.insert("JAVA_HOME".to_owned(), home.display().to_string());
     }

@@ -78,9 +78,12 @@ impl Place {
         let mut settings = LocalSettings {
             data_dir: dir.path().to_owned(),
             program: PathBuf::from(HOST),
+            plugin: "local",
             max_running: 2,
+            memory_mb: None,
             log_limit: 1 << 30,
             spark_cores: 2,
+            spark_cluster: None,
             spark_home: None,
             java_home: None,
             cgroup_root: Some(dir.path().join("no-cgroups")),

@@ -1,5 +1,6 @@
 //! Cancel, and the other changes that a user can make to a running execution.
 
+use foggara_db::Conn;
 use foggara_domain::{
     Caller, Code, Error, Execution, ExecutionId, Result, Timestamp,
     drive::evidence,
@@ -10,7 +11,7 @@ use super::{Change, load_for_change};
 use crate::{
     App,
     ops::ownership,
-    rows::{Changed, Edit, change},
+    rows::{Changed, Edit, change, change_in},
 };
 
 /// Asks for an execution to be stopped and gives it as it was before (sahara-v1.1.md section 8.4). It may be repeated; on an
@@ -45,6 +46,19 @@ pub(super) fn want_cancel(row: &mut Execution, now: Timestamp) -> Edit {
     row.gone_at = Some(now);
     row.gone_evidence = Some(evidence::NEVER_LAUNCHED.to_owned());
     Edit::Record("ended", row.reason.clone())
+}
+
+/// The cluster of an execution is being deleted: the execution ends as KILLED, at once if it waits. Somebody who changes the row
+/// at the same moment is no trouble: the cluster's owner asks again until all have ended.
+pub(crate) async fn stop_for_cluster(conn: &mut Conn, row: &Execution, now: Timestamp) -> Result<()> {
+    let edit = |row: &mut Execution| {
+        let edit = want_cancel(row, now);
+        if row.phase == Phase::Ended && !matches!(edit, Edit::Keep) {
+            row.reason = Some("its cluster was deleted before it started".to_owned());
+        }
+        Ok(edit)
+    };
+    change_in(conn, None, &row.id, now, &edit).await.map(|_| ())
 }
 
 /// `PATCH /job-executions/{id}`.
@@ -113,8 +127,9 @@ async fn check_cluster(app: &App, row: &Execution) -> Result<()> {
 
 async fn check_suspend(app: &App, row: &Execution) -> Result<()> {
     let cluster = foggara_db::clusters::get(&mut app.db().read().await?, &row.project, &row.cluster).await?;
-    let plugin = cluster.map(|cluster| cluster.plugin).unwrap_or_default();
-    if !app.engines().get(&plugin).is_some_and(|engine| engine.suspends()) {
+    let engine = cluster.as_ref().and_then(|cluster| app.plugins().engine(cluster).ok());
+    if !engine.is_some_and(|engine| engine.suspends()) {
+        let plugin = cluster.map(|cluster| cluster.plugin).unwrap_or_default();
         let text = format!("Engine doesn't support suspending jobs on plugin '{plugin}'");
         return Err(Error::refused(Code::InvalidReference, text));
     }

@@ -36,10 +36,14 @@ async fn waiting(app: &App, row: &Execution) -> Result<String> {
         return Ok("waiting: its cluster does not exist any more".to_owned());
     };
     if !cluster.is_active() {
-        return Ok(format!("waiting: cluster `{}` is {}, jobs start when it is Active", cluster.name, cluster.status));
+        return Ok(format!(
+            "waiting: cluster `{}` is {}, jobs start when it is Active",
+            cluster.name,
+            cluster.status.name()
+        ));
     }
     let (ahead, busy) = executions::queue_position(&mut conn, row).await?;
-    let cap = app.engines().get(&cluster.plugin).and_then(|engine| engine.max_running());
+    let cap = app.plugins().engine(&cluster).ok().and_then(|engine| engine.max_running());
     Ok(match cap {
         Some(cap) => format!("waiting: cluster `{}` runs {busy} of {cap}, place {}", cluster.name, ahead + 1),
         None => format!("waiting: cluster `{}` takes it next, place {}", cluster.name, ahead + 1),

@@ -5,6 +5,7 @@ mod delete;
 mod explain;
 mod submit;
 
+pub(crate) use cancel::stop_for_cluster;
 pub use cancel::{cancel, update};
 pub use delete::delete;
 pub use explain::explain;
@@ -103,8 +104,9 @@ pub async fn logs(
     let nothing = LogPiece { bytes: Vec::new(), next_offset: offset, size: 0 };
     let Some(tag) = &row.tag else { return Ok(nothing) };
     let cluster = clusters::find(&mut app.db().read().await?, &row.cluster).await?;
-    let plugin = cluster.map(|cluster| cluster.plugin).unwrap_or_default();
-    let Some(engine) = app.engines().get(&plugin) else { return Ok(nothing) };
+    // The log outlives the cluster; then it lies where all logs of this host do.
+    let engine = cluster.and_then(|cluster| app.plugins().engine(&cluster).ok());
+    let engine = engine.as_deref().unwrap_or_else(|| app.plugins().nodes());
     engine.logs(tag, stream, offset, limit).await.map_err(|error| Error::unavailable(format!("log of {id}: {error}")))
 }
 

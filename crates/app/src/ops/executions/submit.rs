@@ -4,7 +4,7 @@
 use foggara_db::{Conn, clusters, data_sources, events, executions, job_templates};
 use foggara_domain::{
     Caller, Code, Error, Execution, ExecutionId, JobId, Result, Timestamp,
-    cluster::Cluster,
+    cluster::{Cluster, ClusterStatus},
     data_source::DataSource,
     interface,
     job_template::JobTemplate,
@@ -75,8 +75,11 @@ impl Order {
         let cluster = clusters::get(conn, &self.caller.project, id).await?;
         let cluster = cluster.ok_or_else(|| refuse(format!("Cluster with id '{id}' doesn't exist")))?;
         let unsupported = format!("Cluster with id '{id}' doesn't support job type '{}'", job_type.name);
-        let Some(engine) = self.app.engines().get(&cluster.plugin) else { return Err(refuse(unsupported)) };
-        match engine.ability(job_type.plan_kind) {
+        if cluster.status == ClusterStatus::Deleting {
+            return Err(refuse(format!("Cluster with id '{id}' is being deleted")));
+        }
+        let Some(plugin) = self.app.plugins().get(&cluster.plugin) else { return Err(refuse(unsupported)) };
+        match plugin.ability(job_type.plan_kind) {
             Ability::Yes => Ok(cluster),
             Ability::Never => Err(refuse(unsupported)),
             Ability::Lacks(what) => Err(refuse(format!("{unsupported}: {what}"))),

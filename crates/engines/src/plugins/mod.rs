@@ -1,0 +1,5 @@
+//! The plugins.
+
+pub mod local;
+pub mod sim;
+pub mod spark;

@@ -1,0 +1,9 @@
+//! The client of an outside Keystone, against one that can be slow, silent, broken and wrong.
+
+mod catalogue;
+mod failures;
+mod fake;
+mod real;
+mod session;
+mod trusts;
+mod validation;

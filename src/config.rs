@@ -79,8 +79,33 @@ sections! {
         cors_origins: Vec<String> = Vec::new(),
         /// Seconds that a token lasts.
         token_lifetime: u64 = 3600,
+        /// Who may do what, otherwise than Sahara's defaults: a policy.yaml as oslo.policy reads it. Unset: DIR/policy.yaml if it is there.
+        policy_file: Option<PathBuf> = None,
         /// The region in the service catalogue.
         region: String = "RegionOne".to_owned(),
+    }
+    /// An outside Keystone that knows the users, in place of the embedded identity.
+    Keystone "keystone" {
+        /// Its address, https://host:5000/v3. Unset: the embedded identity.
+        auth_url: Option<String> = None,
+        /// Name of the service user; it needs a role that may validate tokens (service or admin) on its project.
+        username: String = "foggara".to_owned(),
+        /// File with its password (nothing else, mode 0600).
+        password_file: Option<PathBuf> = None,
+        /// Domain of the service user.
+        user_domain: String = "Default".to_owned(),
+        /// Project that it logs in to.
+        project: String = "service".to_owned(),
+        /// Domain of that project.
+        project_domain: String = "Default".to_owned(),
+        /// Seconds that Keystone's word on a token counts; after this at the latest a revoked token is refused.
+        cache_seconds: u64 = 60,
+        /// Seconds that an answer may take; afterwards a request is answered with 503.
+        timeout_seconds: u64 = 5,
+        /// Certificates (PEM) that are trusted beside those of the system.
+        ca_file: Option<PathBuf> = None,
+        /// Let jobs act in their user's name after the token has ended, by a trust that is given back when the job ends.
+        trusts: bool = true,
     }
     /// Jobs.
     Jobs "jobs" {
@@ -166,6 +191,8 @@ pub struct Stores {
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[keystone]`
+    pub keystone: Keystone,
     /// `[jobs]`
     pub jobs: Jobs,
     /// `[local]`
@@ -282,10 +309,12 @@ const LONGEST: u64 = 10 * 366 * 24 * 3600;
 impl Config {
     /// What types cannot say. The error names the setting and the reason.
     fn check(&self) -> Result<(), (&'static str, String)> {
-        let Self { server, jobs, local, stores, limits, sim } = self;
+        let Self { server, keystone, jobs, local, stores, limits, sim } = self;
         let count = |value: Option<usize>| value.map_or(1, |value| u64::try_from(value).unwrap_or(u64::MAX));
         for (key, value, least, most) in [
             ("server.token_lifetime", server.token_lifetime, 1, LONGEST),
+            ("keystone.cache_seconds", keystone.cache_seconds, 0, 3600),
+            ("keystone.timeout_seconds", keystone.timeout_seconds, 1, 300),
             ("jobs.kill_grace", jobs.kill_grace, 0, LONGEST),
             ("jobs.tombstone_days", jobs.tombstone_days, 0, LONGEST / (24 * 3600)),
             ("jobs.host_lost_after", jobs.host_lost_after, 1, LONGEST),
@@ -306,6 +335,10 @@ impl Config {
             if value > most {
                 return Err((key, format!("{value} is too large; the most is {most}")));
             }
+        }
+        if keystone.auth_url.is_some() && keystone.password_file.is_none() {
+            let reason = "it is unset, and [keystone] auth_url needs the service user's password";
+            return Err(("keystone.password_file", reason.to_owned()));
         }
         if server.region.trim().is_empty() {
             return Err(("server.region", "it is empty; clients look for a name, RegionOne by default".to_owned()));

@@ -16,6 +16,10 @@ use foggara_engines::{
     plugins::{local::LocalPlugin, sim::SimPlugin, spark::SparkPlugin},
     sim::{Sim, SimSettings},
 };
+use foggara_identity::{
+    keystone::{self, Keystone, Trusts},
+    policy::Policy,
+};
 use foggara_stores::{HttpStore, InternalStore, LocalRoots, LocalStore, Stores};
 
 use crate::config::Config;
@@ -117,8 +121,43 @@ pub fn roots(config: &Config, data_dir: &Path) -> Result<LocalRoots> {
     Ok(LocalRoots::new(roots))
 }
 
+/// The client of the outside Keystone, if the settings name one.
+pub fn keystone(config: &Config) -> Result<Option<Keystone>> {
+    let section = &config.keystone;
+    let (Some(auth_url), Some(file)) = (&section.auth_url, &section.password_file) else { return Ok(None) };
+    let password =
+        std::fs::read_to_string(file).with_context(|| format!("keystone.password_file: {}", file.display()))?;
+    let password = Secret::new(password.trim_end_matches(['\r', '\n']));
+    let settings = keystone::Settings {
+        user_domain: section.user_domain.clone(),
+        project: section.project.clone(),
+        project_domain: section.project_domain.clone(),
+        cache: Duration::from_secs(section.cache_seconds),
+        timeout: Duration::from_secs(section.timeout_seconds),
+        ca_file: section.ca_file.clone(),
+        region: Some(config.server.region.clone()),
+        ..keystone::Settings::new(auth_url, &section.username, password)
+    };
+    Keystone::new(settings).map(Some).map_err(|error| anyhow!("keystone: {error}"))
+}
+
+/// Who may do what: the defaults, and what a policy file says otherwise.
+pub fn policy(config: &Config, data_dir: &Path) -> Result<Policy> {
+    let file = config.server.policy_file.clone();
+    let file = file.or_else(|| Some(data_dir.join("policy.yaml")).filter(|path| path.exists()));
+    let Some(file) = file else { return Ok(Policy::default()) };
+    let text = std::fs::read_to_string(&file).with_context(|| format!("server.policy_file: {}", file.display()))?;
+    Policy::read(&text).map_err(|why| anyhow!("{}: {why}", file.display()))
+}
+
 /// The application on a database that is up to date.
-pub async fn app(config: &Config, data_dir: &Path, host: String, db: Db) -> Result<App> {
+pub async fn app(
+    config: &Config,
+    data_dir: &Path,
+    host: String,
+    db: Db,
+    keystone: Option<Arc<Keystone>>,
+) -> Result<App> {
     let roots = roots(config, data_dir)?;
     let stores = Stores::new()
         .with(Arc::new(LocalStore::new(roots.clone())))
@@ -139,5 +178,6 @@ pub async fn app(config: &Config, data_dir: &Path, host: String, db: Db) -> Resu
         host_lost_after: seconds(config.jobs.host_lost_after),
     };
     let plugins = plugins(config, data_dir)?;
-    Ok(App::new(Parts { db, stores, roots: Arc::new(roots), plugins, settings }))
+    let trusts = keystone.filter(|_| config.keystone.trusts).map(|keystone| keystone as Arc<dyn Trusts>);
+    Ok(App::new(Parts { db, stores, roots: Arc::new(roots), plugins, trusts, settings }))
 }

@@ -14,7 +14,7 @@ use foggara_api::ApiState;
 use foggara_app::{App, duties, ops};
 use foggara_db::Db;
 use foggara_domain::Secret;
-use foggara_identity::{Issuer, admin::Admin, issuer};
+use foggara_identity::{Authenticator, Issuer, admin::Admin, issuer, keystone::Keystone};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -92,6 +92,8 @@ pub async fn run(args: ServeArgs) -> Result<()> {
     let (config, data_dir) = settings(&args)?;
     let address = address(&config)?;
     if args.check {
+        parts::keystone(&config)?;
+        parts::policy(&config, &data_dir)?;
         return print("the settings are in order\n");
     }
     if args.own_session {
@@ -107,11 +109,14 @@ pub async fn run(args: ServeArgs) -> Result<()> {
     for name in parts::migrate(&db).await? {
         tracing::info!(migration = name, "database brought up to date");
     }
-    let app = parts::app(&config, dir.path(), dir.host()?, db.clone()).await?;
-    first_start(&db, dir.path(), address, &config).await?;
+    let keystone = parts::keystone(&config)?.map(Arc::new);
+    let app = parts::app(&config, dir.path(), dir.host()?, db.clone(), keystone.clone()).await?;
+    if keystone.is_none() {
+        first_start(&db, dir.path(), address, &config).await?;
+    }
     ops::clusters::ensure_public(&app).await?;
     let stopping = CancellationToken::new();
-    let state = api_state(&config, &app, db.clone(), stopping.clone()).await?;
+    let state = api_state(&config, &app, keystone, db.clone(), dir.path(), stopping.clone()).await?;
     if !args.unnoted {
         credentials::note_current(dir.path());
     }
@@ -136,26 +141,43 @@ pub async fn run(args: ServeArgs) -> Result<()> {
     served
 }
 
-async fn api_state(config: &Config, app: &App, db: Db, stopping: CancellationToken) -> Result<ApiState> {
-    let settings = issuer::Settings {
-        lifetime: Duration::from_secs(config.server.token_lifetime),
-        region: config.server.region.clone(),
-        ..issuer::Settings::default()
-    };
-    let issuer = Issuer::open(db, settings).await.context(
-        "the token keys in the database cannot be opened; servers that share a database need the same seal-keys.json in \
-         their data directories: copy it from the first one's",
-    )?;
-    let issuer = Arc::new(issuer);
+async fn api_state(
+    config: &Config,
+    app: &App,
+    keystone: Option<Arc<Keystone>>,
+    db: Db,
+    data_dir: &Path,
+    stopping: CancellationToken,
+) -> Result<ApiState> {
     let settings = foggara_api::Settings {
         cors_origins: config.server.cors_origins.clone(),
         trust_forwarded_proto: config.server.trust_forwarded_proto,
         json_body: usize::try_from(config.limits.json_body).unwrap_or(usize::MAX),
         deadline: Duration::from_secs(config.limits.request_seconds),
+        identity_url: config.keystone.auth_url.clone(),
         stopping,
     };
-    let authenticator: Arc<dyn foggara_identity::Authenticator> = issuer.clone();
-    Ok(ApiState { app: app.clone(), authenticator, issuer: Some(issuer), settings: Arc::new(settings) })
+    let (authenticator, issuer): (Arc<dyn Authenticator>, _) = match keystone {
+        Some(keystone) => (keystone, None),
+        None => {
+            let issuer = Arc::new(open_issuer(config, db).await?);
+            (issuer.clone(), Some(issuer))
+        }
+    };
+    let policy = Arc::new(parts::policy(config, data_dir)?);
+    Ok(ApiState { app: app.clone(), authenticator, issuer, policy, settings: Arc::new(settings) })
+}
+
+async fn open_issuer(config: &Config, db: Db) -> Result<Issuer> {
+    let settings = issuer::Settings {
+        lifetime: Duration::from_secs(config.server.token_lifetime),
+        region: config.server.region.clone(),
+        ..issuer::Settings::default()
+    };
+    Issuer::open(db, settings).await.context(
+        "the token keys in the database cannot be opened; servers that share a database need the same seal-keys.json in \
+         their data directories: copy it from the first one's",
+    )
 }
 
 /// The first start makes the user `admin`; every start notes the present address in the files beside the database.

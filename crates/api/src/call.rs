@@ -9,8 +9,7 @@ use axum::{
     response::Response,
 };
 use foggara_app::App;
-use foggara_domain::{Caller, Code, Error, page::ListQuery};
-use foggara_identity::policy;
+use foggara_domain::{Caller, Code, Error, Secret, page::ListQuery};
 use futures::StreamExt;
 use serde_json::{Map, Value};
 
@@ -41,6 +40,8 @@ pub struct Call {
     pub state: ApiState,
     /// Who asks.
     pub caller: Caller,
+    /// The caller's token.
+    pub token: Secret,
     /// The path without project and suffix.
     pub path: String,
     /// HTTP method; HEAD arrives at the handlers of GET.
@@ -144,7 +145,7 @@ where
     move |State(state): State<ApiState>, request: Request| {
         let handler = handler.clone();
         Box::pin(async move {
-            let base = crate::base::of(request.headers(), state.settings.trust_forwarded_proto);
+            let base = state.settings.identity_of(request.headers());
             let limit = (checks.reads == Reads::Json).then_some(state.settings.deadline);
             let outcome_unknown = !request.method().is_safe();
             let version = (View::of(request.uri().path()) == View::V2).then(|| microversion::asked(request.headers()));
@@ -211,12 +212,13 @@ async fn open(state: &ApiState, mut parts: Parts, body: Shared, checks: Checks) 
         // Some clients send a body with GET or DELETE; nobody reads it.
         Reads::Json | Reads::Raw => Value::Null,
     };
-    policy::allowed(rule, &entry.caller)?;
+    state.policy.allowed(rule, &entry.caller)?;
     let query = Query::read(parts.uri.query().unwrap_or_default())?;
     Ok(Call {
         app: state.app.clone(),
         state: state.clone(),
         caller: entry.caller,
+        token: entry.token,
         path: parts.uri.path().to_owned(),
         method: parts.method,
         query,

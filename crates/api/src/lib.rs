@@ -24,7 +24,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Router, extract::FromRef};
 use foggara_app::App;
-use foggara_identity::{Authenticator, Issuer};
+use foggara_identity::{Authenticator, Issuer, policy::Policy};
 use tokio_util::sync::CancellationToken;
 
 pub use route::{Route, Surface};
@@ -40,8 +40,17 @@ pub struct Settings {
     pub json_body: usize,
     /// How long a request may take; uploads, downloads and followed logs are exempt.
     pub deadline: Duration,
+    /// Where callers get tokens, when that is not here: named in a 401.
+    pub identity_url: Option<String>,
     /// Cancelled when the server stops: streams end then.
     pub stopping: CancellationToken,
+}
+
+impl Settings {
+    /// The address of the identity service, for the challenge of a 401: an outside one, or ours as the caller wrote it.
+    fn identity_of(&self, headers: &axum::http::HeaderMap) -> String {
+        self.identity_url.clone().unwrap_or_else(|| base::of(headers, self.trust_forwarded_proto))
+    }
 }
 
 impl Default for Settings {
@@ -52,6 +61,7 @@ impl Default for Settings {
             trust_forwarded_proto: false,
             json_body: 1024 * 1024,
             deadline: Duration::from_secs(30),
+            identity_url: None,
             stopping: CancellationToken::new(),
         }
     }
@@ -66,6 +76,8 @@ pub struct ApiState {
     pub authenticator: Arc<dyn Authenticator>,
     /// The embedded identity; none with an outside Keystone.
     pub issuer: Option<Arc<Issuer>>,
+    /// Who may do what.
+    pub policy: Arc<Policy>,
     /// Settings.
     pub settings: Arc<Settings>,
 }

@@ -11,7 +11,7 @@ use axum::{
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
-use foggara_domain::{Caller, Error};
+use foggara_domain::{Caller, Error, Secret};
 use serde_json::json;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -37,6 +37,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Entry {
     /// Who asks.
     pub caller: Caller,
+    /// The token that says so: for what a job does in the caller's name later.
+    pub token: Secret,
     /// The path ended in `.json`.
     pub json: bool,
 }
@@ -106,7 +108,7 @@ struct Entering {
 /// Who asks, for which project, and for which route.
 async fn enter(State(entering): State<Entering>, mut request: Request, next: Next) -> Response {
     let settings = &entering.state.settings;
-    let base = crate::base::of(request.headers(), settings.trust_forwarded_proto);
+    let base = settings.identity_of(request.headers());
     let options = request.method() == Method::OPTIONS;
     let path = request.uri().path();
     if path.len() > 1 && path.bytes().all(|byte| byte == b'/') {
@@ -131,7 +133,8 @@ async fn enter(State(entering): State<Entering>, mut request: Request, next: Nex
 
 async fn admit(entering: &Entering, surface: Surface, request: &mut Request) -> Outcome<()> {
     let token = request.headers().get(TOKEN).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty());
-    let caller = entering.state.authenticator.caller(token.ok_or(Fault::Unauthorized)?).await?;
+    let token = Secret::new(token.ok_or(Fault::Unauthorized)?);
+    let caller = entering.state.authenticator.caller(token.reveal()).await?;
     tracing::debug!(user = %caller.user, project = %caller.project, "admitted");
     let mut json = false;
     if surface == Surface::Sahara {
@@ -143,7 +146,7 @@ async fn admit(entering: &Entering, surface: Surface, request: &mut Request) -> 
         json = spelling.json;
         set_path(request, &spelling.route)?;
     }
-    request.extensions_mut().insert(Entry { caller, json });
+    request.extensions_mut().insert(Entry { caller, token, json });
     Ok(())
 }
 
@@ -179,6 +182,6 @@ async fn no_method(State(state): State<ApiState>, request: Request) -> Response 
 }
 
 fn refuse(state: &ApiState, request: &Request, fault: &Fault) -> Response {
-    let base = crate::base::of(request.headers(), state.settings.trust_forwarded_proto);
+    let base = state.settings.identity_of(request.headers());
     answer_fault(fault, Surface::of(request.uri().path()), &base)
 }

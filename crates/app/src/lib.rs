@@ -13,6 +13,7 @@ use std::{
 use foggara_db::{Db, Wakes};
 use foggara_domain::{ClusterId, Timestamp};
 use foggara_engines::Plugins;
+use foggara_identity::keystone::Trusts;
 use foggara_stores::{Roots, Stores};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -30,6 +31,8 @@ pub struct Parts {
     pub roots: Arc<dyn Roots>,
     /// Where jobs run.
     pub plugins: Plugins,
+    /// Trusts for jobs that outlive their caller's token; none with the embedded identity.
+    pub trusts: Option<Arc<dyn Trusts>>,
     /// The configuration.
     pub settings: Settings,
 }
@@ -103,6 +106,11 @@ impl App {
     /// Where jobs run.
     pub fn plugins(&self) -> &Plugins {
         &self.0.parts.plugins
+    }
+
+    /// Trusts for jobs that outlive their caller's token.
+    pub fn trusts(&self) -> Option<&dyn Trusts> {
+        self.0.parts.trusts.as_deref()
     }
 
     /// The configuration.

@@ -158,10 +158,9 @@ pub async fn domain(conn: &mut Conn, id: &str) -> Result<Option<Domain>> {
     one(conn, query(DOMAIN, "AND d.id = $1").bind(id), domain_of).await
 }
 
-/// A domain by name.
-// Keystone compares names of domains without regard to case, and clients write `default`.
+/// A domain by name, without regard to case: clients write `default` for the domain that is called Default.
 pub async fn domain_by_name(conn: &mut Conn, name: &str) -> Result<Option<Domain>> {
-    one(conn, query(DOMAIN, "AND d.name = $1").bind(name), domain_of).await
+    one(conn, query(DOMAIN, "AND LOWER(d.name) = LOWER($1)").bind(name), domain_of).await
 }
 
 /// All domains, by name.

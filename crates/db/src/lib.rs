@@ -29,6 +29,7 @@ mod pools;
 pub mod provision;
 mod query;
 mod seal;
+pub mod trusts;
 mod wake;
 mod writer;
 

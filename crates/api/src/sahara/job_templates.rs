@@ -127,7 +127,7 @@ async fn submit(call: &Call, id: &JobId, mut body: Map<String, Value>) -> Outcom
         job_configs: members::object(&mut body, "job_configs"),
         interface: members::object(&mut body, "interface"),
     };
-    let row = executions::submit(&call.app, &call.caller, id, submit).await?;
+    let row = executions::submit(&call.app, &call.caller, &call.token, id, submit).await?;
     Ok(reply::accepted(call.view.under("job_execution", job_executions::show(&row))))
 }
 

@@ -1,13 +1,19 @@
-//! What nobody waits for: keys of repeated requests whose time is over, uploads that broke off, and on PostgreSQL the public
+//! What nobody waits for: trusts of jobs that have ended, keys of repeated requests whose time is over, uploads that broke off, and on PostgreSQL the public
 //! positions of events.
 
 use std::time::Duration;
 
-use foggara_db::{Kind, events, internal_binaries};
+use foggara_db::{Kind, events, internal_binaries, trusts};
 use foggara_domain::{Result, Timestamp};
+use foggara_identity::keystone::TrustError;
 use tokio_util::sync::CancellationToken;
 
 use crate::{App, ops::idempotency};
+
+/// Every how many rounds trusts are given back.
+const TRUSTS: u64 = 5;
+/// How long a trust may wait for its execution: longer than any request takes.
+const UNUSED: Duration = Duration::from_secs(600);
 
 /// How often events are numbered.
 const NUMBER: Duration = Duration::from_secs(1);
@@ -30,6 +36,11 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         {
             tracing::debug!("events are not numbered at the moment: {error}");
         }
+        if round.is_multiple_of(TRUSTS)
+            && let Err(error) = give_trusts_back(&app).await
+        {
+            tracing::warn!("trusts have to wait: {error}");
+        }
         if round.is_multiple_of(REST)
             && let Err(error) = rest(&app).await
         {
@@ -37,6 +48,29 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         }
         round += 1;
     }
+}
+
+/// Ends the trusts of executions that have ended or never came to be. One that the identity service will not let go is dropped:
+/// its user was disabled, and it gives no rights any more.
+async fn give_trusts_back(app: &App) -> Result<()> {
+    let Some(service) = app.trusts() else { return Ok(()) };
+    let patience = i64::try_from(UNUSED.as_micros()).unwrap_or(i64::MAX);
+    let before = Timestamp::from_micros(app.now().as_micros().saturating_sub(patience));
+    let due = trusts::due(&mut app.db().read().await?, before).await?;
+    for id in due {
+        match service.delete_trust(&id).await {
+            Ok(()) | Err(TrustError::Gone) => {}
+            Err(TrustError::Refused(why)) => tracing::warn!("a trust cannot be given back: {why}"),
+            Err(TrustError::Unavailable(why)) => return Err(foggara_domain::Error::unavailable(why)),
+        }
+        app.db()
+            .write(move |conn| {
+                let id = id.clone();
+                Box::pin(async move { trusts::delete(conn, &id).await })
+            })
+            .await?;
+    }
+    Ok(())
 }
 
 async fn rest(app: &App) -> Result<()> {

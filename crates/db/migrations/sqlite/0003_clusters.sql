@@ -113,3 +113,11 @@ CREATE TABLE plugin_label (
     status BIGINT NOT NULL,
     PRIMARY KEY (project_id, plugin, version, label)
 );
+
+-- Trusts that outside users gave for executions; each goes back when its execution has ended, or never came to be.
+CREATE TABLE trust (
+    id TEXT PRIMARY KEY,
+    execution_id TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX trust_of ON trust (execution_id);

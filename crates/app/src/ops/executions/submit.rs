@@ -1,9 +1,9 @@
 //! `POST /jobs/{id}/execute` (sahara-v1.1.md section 8.1): check everything, then one row. Nothing is started here; the
 //! cluster's owner takes the row up.
 
-use foggara_db::{Conn, clusters, data_sources, events, executions, job_templates};
+use foggara_db::{Conn, clusters, data_sources, events, executions, job_templates, trusts};
 use foggara_domain::{
-    Caller, Code, Error, Execution, ExecutionId, JobId, Result, Timestamp,
+    Caller, Code, Error, Execution, ExecutionId, JobId, Result, Secret, Timestamp,
     cluster::{Cluster, ClusterStatus},
     data_source::DataSource,
     interface,
@@ -11,6 +11,7 @@ use foggara_domain::{
     job_type::{JobType, configs::hide_credentials},
 };
 use foggara_engines::{Ability, failpoint};
+use foggara_identity::keystone::TrustError;
 use serde_json::{Map, Value};
 
 use super::Submit;
@@ -19,10 +20,12 @@ use crate::{
     ops::job_templates::{sources_exist, type_of},
 };
 
-/// Submits an execution of a job template. When this returns, the wish is durable.
-pub async fn submit(app: &App, caller: &Caller, job: &JobId, submit: Submit) -> Result<Execution> {
+/// Submits an execution of a job template. When this returns, the wish is durable. With an outside identity service the caller
+/// gives a trust by way of `token`, so that the job can act in the caller's name after the token has ended.
+pub async fn submit(app: &App, caller: &Caller, token: &Secret, job: &JobId, submit: Submit) -> Result<Execution> {
     let now = app.now();
     let id = ExecutionId::new();
+    give_trust(app, caller, token, &id).await?;
     let order = Order { app: app.clone(), caller: caller.clone(), job: job.clone(), submit, id: id.clone(), now };
     failpoint::pass("submit.before_commit");
     foggara_db::once::makes(&id);
@@ -32,10 +35,41 @@ pub async fn submit(app: &App, caller: &Caller, job: &JobId, submit: Submit) -> 
             let order = order.clone();
             Box::pin(async move { order.fill(conn).await })
         })
-        .await?;
+        .await;
+    if row.is_err() && app.trusts().is_some() {
+        // When even this cannot be stored, the trust goes back some minutes later.
+        let _ = app
+            .db()
+            .write(move |conn| {
+                let id = id.clone();
+                Box::pin(async move { trusts::unused(conn, &id).await })
+            })
+            .await;
+    }
+    let row = row?;
     failpoint::pass("submit.after_commit");
     app.wake();
     Ok(row)
+}
+
+/// A token that may not delegate lets the job run all the same; only what it would do in the caller's name later fails.
+async fn give_trust(app: &App, caller: &Caller, token: &Secret, id: &ExecutionId) -> Result<()> {
+    let Some(trusts) = app.trusts() else { return Ok(()) };
+    let trust = match trusts.create_trust(token, caller).await {
+        Ok(trust) => trust,
+        Err(TrustError::Unavailable(why)) => return Err(Error::unavailable(why)),
+        Err(why) => {
+            tracing::info!(execution = %id, "it runs without a trust: {why}");
+            return Ok(());
+        }
+    };
+    let (id, now) = (id.clone(), app.now());
+    app.db()
+        .write(move |conn| {
+            let (trust, id) = (trust.clone(), id.clone());
+            Box::pin(async move { trusts::insert(conn, &trust, &id, now).await })
+        })
+        .await
 }
 
 #[derive(Clone)]

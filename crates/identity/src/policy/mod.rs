@@ -1,9 +1,16 @@
 //! Who may do what: one table from rule name to the kind of access (sahara-v1.1.md section 1.2, decision 16).
 //!
 //! The names are Sahara's, `data-processing:<collection>:<action>`. A rule that is not in the table allows nobody, so a
-//! route with a misspelt rule fails its first test instead of standing open.
+//! route with a misspelt rule fails its first test instead of standing open. An operator's policy.yaml says otherwise for the
+//! rules that it names.
+
+mod check;
+
+use std::collections::BTreeMap;
 
 use foggara_domain::{Caller, Error, Result};
+
+use check::{Check, parse};
 
 /// The role that may do everything that a policy knows.
 pub const ADMIN: &str = "admin";
@@ -142,18 +149,85 @@ pub fn access(rule: &str) -> Option<Access> {
     RULES.iter().find(|(name, _)| *name == rule).map(|(_, access)| *access)
 }
 
-/// Whether the caller may do what the rule names.
-///
-/// # Errors
-/// [`Error::Forbidden`] in the words of the original.
-pub fn allowed(rule: &str, caller: &Caller) -> Result<()> {
-    let yes = match access(rule) {
-        Some(Read) => !caller.roles.is_empty(),
-        Some(Write) => caller.roles.iter().any(|role| role != READER),
-        Some(Admin) => caller.has_role(ADMIN),
-        None => false,
+/// What every name of ours begins with; other names in a file are the operator's own, for `rule:`.
+const OURS: &str = "data-processing:";
+
+/// Who may do what: the table, and what an operator's file says otherwise.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    overrides: BTreeMap<String, Check>,
+}
+
+impl Policy {
+    /// Reads the text of a policy file: a YAML map from names to checks. The error names the line and what is wrong.
+    pub fn read(text: &str) -> std::result::Result<Self, String> {
+        if text.lines().all(|line| line.trim().is_empty() || line.trim().starts_with('#')) {
+            return Ok(Self::default());
+        }
+        let rules: BTreeMap<String, serde_yaml_ng::Value> =
+            serde_yaml_ng::from_str(text).map_err(|error| format!("it is not a map from rules to checks: {error}"))?;
+        let at = |name: &str| {
+            let line = text.lines().position(|line| !line.trim_start().starts_with('#') && line.contains(name));
+            line.map_or_else(|| format!("'{name}'"), |line| format!("line {}: '{name}'", line + 1))
+        };
+        let mut overrides = BTreeMap::new();
+        for (name, value) in &rules {
+            if name.starts_with(OURS) && access(name).is_none() {
+                return Err(format!("{}: there is no such rule{}", at(name), nearest(name)));
+            }
+            let text = match value {
+                serde_yaml_ng::Value::String(text) => text.as_str(),
+                serde_yaml_ng::Value::Null => "",
+                _ => return Err(format!("{}: a check is a text, such as \"role:admin or role:member\"", at(name))),
+            };
+            let check = parse(text).map_err(|why| format!("{}: {why}", at(name)))?;
+            overrides.insert(name.clone(), check);
+        }
+        for name in overrides.keys() {
+            refers_well(name, &overrides, &mut Vec::new()).map_err(|why| format!("{}: {why}", at(name)))?;
+        }
+        Ok(Self { overrides })
+    }
+
+    /// Whether the caller may do what the rule names.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] in the words of the original.
+    pub fn allowed(&self, rule: &str, caller: &Caller) -> Result<()> {
+        let yes = match (self.overrides.get(rule), access(rule)) {
+            (_, None) => false,
+            (Some(check), _) => check.allows(caller, &self.overrides),
+            (None, Some(Read)) => !caller.roles.is_empty(),
+            (None, Some(Write)) => caller.roles.iter().any(|role| role != READER),
+            (None, Some(Admin)) => caller.has_role(ADMIN),
+        };
+        if yes { Ok(()) } else { Err(Error::Forbidden(format!("{rule} is disallowed by policy"))) }
+    }
+}
+
+/// What a rule refers to must be in the file, and not lead back to it.
+fn refers_well(name: &str, rules: &BTreeMap<String, Check>, way: &mut Vec<String>) -> std::result::Result<(), String> {
+    if way.iter().any(|known| known == name) {
+        return Err(format!("it refers to itself by way of '{name}'"));
+    }
+    let check = rules.get(name).ok_or_else(|| format!("it refers to 'rule:{name}', which the file does not have"))?;
+    way.push(name.to_owned());
+    for next in check.refers_to() {
+        refers_well(next, rules, way)?;
+    }
+    way.pop();
+    Ok(())
+}
+
+/// The known rule with the same ending, for a hint.
+fn nearest(name: &str) -> String {
+    let score = |known: &str| {
+        let same = known.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
+        let end = known.bytes().rev().zip(name.bytes().rev()).take_while(|(a, b)| a == b).count();
+        same + end
     };
-    if yes { Ok(()) } else { Err(Error::Forbidden(format!("{rule} is disallowed by policy"))) }
+    let best = RULES.iter().map(|(known, _)| *known).max_by_key(|known| score(known));
+    best.map_or_else(String::new, |best| format!("; the nearest is '{best}'"))
 }
 
 #[cfg(test)]
@@ -173,11 +247,11 @@ mod tests {
     #[test]
     fn a_reader_alone_only_reads() {
         for (rule, access) in RULES {
-            assert_eq!(allowed(rule, &caller(&["reader"])).is_ok(), *access == Read, "{rule}");
+            assert_eq!(Policy::default().allowed(rule, &caller(&["reader"])).is_ok(), *access == Read, "{rule}");
         }
         for rule in ["data-processing:job-executions:cancel", "data-processing:job-executions:refresh_status"] {
             assert_eq!(
-                allowed(rule, &caller(&["reader"])),
+                Policy::default().allowed(rule, &caller(&["reader"])),
                 Err(Error::Forbidden(format!("{rule} is disallowed by policy")))
             );
         }
@@ -187,18 +261,22 @@ mod tests {
     fn a_member_does_all_but_the_admins_part() {
         for roles in [&["member"][..], &["reader", "member"], &["operator"]] {
             for (rule, access) in RULES {
-                assert_eq!(allowed(rule, &caller(roles)).is_ok(), *access != Admin, "{rule} {roles:?}");
+                assert_eq!(
+                    Policy::default().allowed(rule, &caller(roles)).is_ok(),
+                    *access != Admin,
+                    "{rule} {roles:?}"
+                );
             }
         }
         for (rule, _) in RULES {
-            assert!(allowed(rule, &caller(&["admin"])).is_ok(), "{rule}");
+            assert!(Policy::default().allowed(rule, &caller(&["admin"])).is_ok(), "{rule}");
         }
     }
 
     #[test]
     fn an_unknown_rule_and_a_caller_without_a_role_get_nothing() {
-        assert!(allowed("data-processing:jobs:exceute", &caller(&["admin"])).is_err());
-        assert!(RULES.iter().all(|(rule, _)| allowed(rule, &caller(&[])).is_err()));
+        assert!(Policy::default().allowed("data-processing:jobs:exceute", &caller(&["admin"])).is_err());
+        assert!(RULES.iter().all(|(rule, _)| Policy::default().allowed(rule, &caller(&[])).is_err()));
     }
 
     #[test]
@@ -207,5 +285,37 @@ mod tests {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), RULES.len());
+    }
+
+    #[test]
+    fn a_file_overrides_what_it_names() {
+        let text = "# ours\nops: role:operator\n\"data-processing:jobs:execute\": rule:ops or role:admin\n\
+                    \"data-processing:clusters:get_all\": \"!\"\n\"data-processing:plugins:patch\":\n";
+        let policy = Policy::read(text).expect("a policy");
+        assert!(policy.allowed("data-processing:jobs:execute", &caller(&["operator"])).is_ok());
+        assert!(policy.allowed("data-processing:jobs:execute", &caller(&["member"])).is_err());
+        assert!(policy.allowed("data-processing:clusters:get_all", &caller(&["admin"])).is_err());
+        assert!(policy.allowed("data-processing:plugins:patch", &caller(&["member"])).is_ok());
+        assert!(policy.allowed("data-processing:jobs:get", &caller(&["member"])).is_ok(), "not named: as ever");
+        assert!(policy.allowed("ops", &caller(&["operator"])).is_err(), "an alias is no rule");
+        assert!(Policy::read("# nothing\n\n").is_ok());
+    }
+
+    #[test]
+    fn a_wrong_file_is_refused_with_its_line() {
+        for (text, why) in [
+            (
+                "a: role:x\n\"data-processing:jobs:excute\": \"@\"\n",
+                "line 2: 'data-processing:jobs:excute': there is no such rule; the nearest is 'data-processing:jobs:execute'",
+            ),
+            ("\n\na: rolle:x\n", "line 3: 'a': 'rolle:' is not known"),
+            ("a: rule:b\n", "it refers to 'rule:b', which the file does not have"),
+            ("a: rule:b\nb: not rule:a\n", "it refers to itself"),
+            ("a: [role:x]\n", "line 1: 'a': a check is a text"),
+            ("- a\n", "it is not a map"),
+        ] {
+            let error = Policy::read(text).expect_err(text);
+            assert!(error.contains(why), "{text}: {error}");
+        }
     }
 }

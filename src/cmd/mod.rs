@@ -2,6 +2,7 @@
 
 mod admin;
 mod client;
+mod clusters;
 mod credentials;
 mod data_dir;
 mod doctor;
@@ -52,6 +53,8 @@ enum Command {
     Run(run::RunArgs),
     /// List, show, follow, cancel, delete jobs
     Jobs(jobs::JobsArgs),
+    /// Clusters: list, show, make, scale, delete
+    Clusters(clusters::ClustersArgs),
     /// Engines of this host
     Engines(engines::EnginesArgs),
     /// Users of the embedded identity
@@ -133,6 +136,7 @@ async fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Serve(args) => serve::run(args).await.map(|()| Exit::Done),
         Command::Run(args) => run::run(args).await,
         Command::Jobs(args) => jobs::run(args).await,
+        Command::Clusters(args) => clusters::run(args).await,
         Command::Engines(args) => engines::run(&args),
         Command::User(args) => admin::user(args).await,
         Command::Project(args) => admin::project(args).await,

@@ -17,7 +17,7 @@ use foggara_engines::{
     sim::{Sim, SimSettings},
 };
 use foggara_identity::{
-    keystone::{self, Keystone, Trusts},
+    keystone::{self, Cloud, Keystone, Trusts},
     policy::Policy,
 };
 use foggara_stores::{HttpStore, InternalStore, LocalRoots, LocalStore, Stores};
@@ -178,6 +178,7 @@ pub async fn app(
         host_lost_after: seconds(config.jobs.host_lost_after),
     };
     let plugins = plugins(config, data_dir)?;
+    let cloud = keystone.clone().map(|keystone| keystone as Arc<dyn Cloud>);
     let trusts = keystone.filter(|_| config.keystone.trusts).map(|keystone| keystone as Arc<dyn Trusts>);
-    Ok(App::new(Parts { db, stores, roots: Arc::new(roots), plugins, trusts, settings }))
+    Ok(App::new(Parts { db, stores, roots: Arc::new(roots), plugins, trusts, cloud, settings }))
 }

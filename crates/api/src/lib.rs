@@ -17,6 +17,8 @@ pub mod page;
 pub mod path;
 mod reply;
 pub mod route;
+#[cfg(test)]
+mod routes_page;
 pub mod sahara;
 pub mod transport;
 

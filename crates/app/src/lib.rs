@@ -13,7 +13,7 @@ use std::{
 use foggara_db::{Db, Wakes};
 use foggara_domain::{ClusterId, Timestamp};
 use foggara_engines::Plugins;
-use foggara_identity::keystone::Trusts;
+use foggara_identity::keystone::{Cloud, Trusts};
 use foggara_stores::{Roots, Stores};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -33,6 +33,8 @@ pub struct Parts {
     pub plugins: Plugins,
     /// Trusts for jobs that outlive their caller's token; none with the embedded identity.
     pub trusts: Option<Arc<dyn Trusts>>,
+    /// The rest of the cloud; none with the embedded identity.
+    pub cloud: Option<Arc<dyn Cloud>>,
     /// The configuration.
     pub settings: Settings,
 }
@@ -111,6 +113,11 @@ impl App {
     /// Trusts for jobs that outlive their caller's token.
     pub fn trusts(&self) -> Option<&dyn Trusts> {
         self.0.parts.trusts.as_deref()
+    }
+
+    /// The rest of the cloud, for what requests refer to.
+    pub fn cloud(&self) -> Option<&dyn Cloud> {
+        self.0.parts.cloud.as_deref()
     }
 
     /// The configuration.

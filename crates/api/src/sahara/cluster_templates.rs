@@ -34,7 +34,7 @@ pub async fn create(mut call: Call) -> Outcome<Response> {
         is_protected: members::kept_flag(&mut body, "is_protected").unwrap_or_default(),
         settings: body,
     };
-    let template = cluster_templates::create(&call.app, &call.caller, new).await?;
+    let template = cluster_templates::create(&call.app, &call.caller, &call.token, new).await?;
     Ok(reply::accepted(call.view.under("cluster_template", show(&template, call.view))))
 }
 
@@ -63,7 +63,7 @@ pub async fn update(mut call: Call) -> Outcome<Response> {
     let groups = node_groups::given(&mut body, "node_groups").unwrap_or_default();
     let change = change(&call, body)?;
     let groups = replaces_groups.then_some(groups);
-    let template = cluster_templates::update(&call.app, &call.caller, &id, change, groups).await?;
+    let template = cluster_templates::update(&call.app, &call.caller, &call.token, &id, change, groups).await?;
     Ok(reply::accepted(call.view.under("cluster_template", show(&template, call.view))))
 }
 

@@ -33,10 +33,10 @@ pub async fn create(mut call: Call) -> Outcome<Response> {
     let count = body.remove("count").and_then(|count| count.as_i64());
     let new = new_cluster(body);
     let Some(count) = count else {
-        let shown = clusters::create(&call.app, &call.caller, new).await?;
+        let shown = clusters::create(&call.app, &call.caller, &call.token, new).await?;
         return Ok(reply::accepted(call.view.under("cluster", show(&shown, call.view, false))));
     };
-    let made = clusters::create_many(&call.app, &call.caller, new, count).await?;
+    let made = clusters::create_many(&call.app, &call.caller, &call.token, new, count).await?;
     let made: Vec<Value> = made.iter().map(|shown| call.view.under("cluster", show(shown, call.view, false))).collect();
     Ok(reply::accepted(json!({"clusters": made})))
 }
@@ -45,7 +45,7 @@ pub async fn create(mut call: Call) -> Outcome<Response> {
 pub async fn create_multiple(mut call: Call) -> Outcome<Response> {
     let mut body = call.body("cluster_create_multiple")?;
     let count = body.remove("count").and_then(|count| count.as_i64()).unwrap_or(0);
-    let made = clusters::create_many(&call.app, &call.caller, new_cluster(body), count).await?;
+    let made = clusters::create_many(&call.app, &call.caller, &call.token, new_cluster(body), count).await?;
     let ids: Vec<&ClusterId> = made.iter().map(|shown| &shown.cluster.id).collect();
     Ok(reply::accepted(json!({"clusters": ids})))
 }
@@ -77,7 +77,7 @@ pub async fn scale(mut call: Call) -> Outcome<Response> {
         _ => Vec::new(),
     };
     let add = node_groups::given(&mut body, "add_node_groups").unwrap_or_default();
-    let shown = clusters::scale(&call.app, &call.caller, &id, Scale { resize, add }).await?;
+    let shown = clusters::scale(&call.app, &call.caller, &call.token, &id, Scale { resize, add }).await?;
     Ok(reply::accepted(call.view.under("cluster", show(&shown, call.view, false))))
 }
 

@@ -5,7 +5,7 @@ use foggara_app::ops::node_group_templates::{self, NewNodeGroupTemplate, Templat
 use foggara_domain::{Code, Error, NodeGroupTemplateId, node_group::NodeGroupTemplate};
 use serde_json::{Map, Value, json};
 
-use super::{members, node_groups};
+use super::{members, node_groups, view::View};
 use crate::{
     call::Call,
     fault::{Fault, Outcome},
@@ -35,7 +35,7 @@ pub async fn create(mut call: Call) -> Outcome<Response> {
         is_protected: members::kept_flag(&mut body, "is_protected").unwrap_or_default(),
         settings: body,
     };
-    let template = node_group_templates::create(&call.app, &call.caller, new).await?;
+    let template = node_group_templates::create(&call.app, &call.caller, &call.token, new).await?;
     Ok(reply::accepted(call.view.under("node_group_template", show(&template))))
 }
 
@@ -50,7 +50,11 @@ pub async fn get(call: Call) -> Outcome<Response> {
 pub async fn export(call: Call) -> Outcome<Response> {
     let template = node_group_templates::get(&call.app, &call.caller, &call.id()).await?;
     call.check_params()?;
-    let shown = exported(show(&template), &PLACEHOLDERS);
+    let mut shown = exported(show(&template), &PLACEHOLDERS);
+    if let (View::V1, Value::Object(members)) = (call.view, &mut shown) {
+        // v1.1 takes no such members, and what is exported is to be taken.
+        members.retain(|name, _| !name.starts_with("boot_"));
+    }
     let answer = reply::ok(call.view.under("node_group_template", shown));
     Ok(reply::attachment(answer, "node_group_template.json"))
 }
@@ -74,7 +78,7 @@ pub async fn update(mut call: Call) -> Outcome<Response> {
     node_group_templates::get(&call.app, &call.caller, &id).await?;
     let body = call.body("node_group_template_update")?;
     let change = change(&call, body)?;
-    let template = node_group_templates::update(&call.app, &call.caller, &id, change).await?;
+    let template = node_group_templates::update(&call.app, &call.caller, &call.token, &id, change).await?;
     Ok(reply::accepted(call.view.under("node_group_template", show(&template))))
 }
 

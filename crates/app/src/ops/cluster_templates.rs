@@ -2,7 +2,7 @@
 
 use foggara_db::{Conn, cluster_templates};
 use foggara_domain::{
-    Caller, ClusterTemplateId, Code, Error, ProjectId, Result,
+    Caller, ClusterTemplateId, Code, Error, ProjectId, Result, Secret,
     cluster::{ClusterSettings, ClusterTemplate},
     flag::Flag,
     page::{ListQuery, Page},
@@ -13,6 +13,7 @@ use super::{
     node_group_templates::TemplateChange,
     ownership::{Protection, may_delete, may_update},
     plugins,
+    references::References,
     shape::{self, GivenGroup},
 };
 use crate::App;
@@ -61,7 +62,8 @@ fn check(app: &App, template: &ClusterTemplate) -> Result<()> {
 }
 
 /// Makes a template.
-pub async fn create(app: &App, caller: &Caller, new: NewClusterTemplate) -> Result<ClusterTemplate> {
+pub async fn create(app: &App, caller: &Caller, token: &Secret, new: NewClusterTemplate) -> Result<ClusterTemplate> {
+    References::default().of(&new.settings).of_groups(&new.node_groups).check(app, token).await?;
     let now = app.now();
     let bare = ClusterTemplate {
         id: ClusterTemplateId::new(),
@@ -114,10 +116,13 @@ pub async fn list(app: &App, caller: &Caller, query: &ListQuery) -> Result<Page<
 pub async fn update(
     app: &App,
     caller: &Caller,
+    token: &Secret,
     id: &ClusterTemplateId,
     change: TemplateChange,
     groups: Option<Vec<GivenGroup>>,
 ) -> Result<ClusterTemplate> {
+    let named = References::default().of(&change.settings).of_groups(groups.as_deref().unwrap_or_default());
+    named.check(app, token).await?;
     let now = app.now();
     let order = (app.clone(), caller.clone(), id.clone(), change, groups);
     app.db()

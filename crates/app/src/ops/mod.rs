@@ -14,4 +14,5 @@ pub mod job_types;
 pub mod node_group_templates;
 pub mod ownership;
 pub mod plugins;
+mod references;
 mod shape;

@@ -2,7 +2,7 @@
 
 use foggara_db::{Conn, cluster_templates, node_group_templates};
 use foggara_domain::{
-    Caller, Code, Error, NodeGroupTemplateId, ProjectId, Result,
+    Caller, Code, Error, NodeGroupTemplateId, ProjectId, Result, Secret,
     flag::Flag,
     node_group::{NodeGroupTemplate, NodeSettings},
     page::{ListQuery, Page},
@@ -11,7 +11,9 @@ use serde_json::{Map, Value};
 
 use super::{
     ownership::{Protection, may_delete, may_update},
-    plugins, shape,
+    plugins,
+    references::References,
+    shape,
 };
 use crate::App;
 
@@ -68,7 +70,13 @@ fn name_taken(error: Error, name: &str) -> Error {
 }
 
 /// Makes a template.
-pub async fn create(app: &App, caller: &Caller, new: NewNodeGroupTemplate) -> Result<NodeGroupTemplate> {
+pub async fn create(
+    app: &App,
+    caller: &Caller,
+    token: &Secret,
+    new: NewNodeGroupTemplate,
+) -> Result<NodeGroupTemplate> {
+    References::default().of(&new.settings).check(app, token).await?;
     let template = NodeGroupTemplate {
         id: NodeGroupTemplateId::new(),
         project: caller.project.clone(),
@@ -119,9 +127,11 @@ pub async fn list(app: &App, caller: &Caller, query: &ListQuery) -> Result<Page<
 pub async fn update(
     app: &App,
     caller: &Caller,
+    token: &Secret,
     id: &NodeGroupTemplateId,
     change: TemplateChange,
 ) -> Result<NodeGroupTemplate> {
+    References::default().of(&change.settings).check(app, token).await?;
     let (app_, caller, id, now) = (app.clone(), caller.clone(), id.clone(), app.now());
     app.db()
         .write(move |conn| {

@@ -76,7 +76,7 @@ pub async fn place() -> Place {
         fetch_timeout: Duration::from_secs(5),
         host_lost_after: Duration::from_secs(60),
     };
-    let app = App::new(Parts { db, stores, roots: Arc::new(roots), plugins, trusts: None, settings });
+    let app = App::new(Parts { db, stores, roots: Arc::new(roots), plugins, trusts: None, cloud: None, settings });
     clusters::ensure_public(&app).await.expect("public clusters");
     Place { app, owner: caller(&"1".repeat(32)), other: caller(&"2".repeat(32)), files, _dir: dir }
 }

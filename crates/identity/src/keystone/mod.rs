@@ -9,6 +9,7 @@ mod answers;
 mod cache;
 mod catalogue;
 mod client;
+mod cloud;
 mod session;
 mod trusts;
 mod wire;
@@ -24,6 +25,7 @@ use answers::Answers;
 use client::Client;
 
 pub use catalogue::{Catalogue, Endpoint, Service};
+pub use cloud::{Cloud, Reference};
 pub use trusts::{Delegated, TrustError, Trusts};
 
 /// The whole of what a caller is told while Keystone does not answer; the reason is in the log.

@@ -2,7 +2,7 @@
 
 use foggara_db::{Conn, cluster_templates, clusters};
 use foggara_domain::{
-    Caller, ClusterId, Code, Error, NodeGroupId, Result, Timestamp,
+    Caller, ClusterId, Code, Error, NodeGroupId, Result, Secret, Timestamp,
     cluster::{Cluster, ClusterSettings, ClusterStatus, ClusterTemplate, numbered_name},
     node_group::NodeGroup,
 };
@@ -12,25 +12,31 @@ use serde_json::Map;
 use super::{NewCluster, Shown, shown};
 use crate::{
     App,
-    ops::{plugins, shape},
+    ops::{plugins, references::References, shape},
 };
 
 /// The largest number of clusters of one request.
 const MOST_CLUSTERS: i64 = 100;
 
 /// Makes a cluster. What the plugin refuses stays as a cluster with the status Error, and is told (sahara-v1.1.md section 9).
-pub async fn create(app: &App, caller: &Caller, new: NewCluster) -> Result<Shown> {
-    let mut made = many(app, caller, new, None).await?;
+pub async fn create(app: &App, caller: &Caller, token: &Secret, new: NewCluster) -> Result<Shown> {
+    let mut made = many(app, caller, token, new, None).await?;
     made.pop().ok_or_else(|| Error::Internal("no cluster was made".to_owned()))
 }
 
 /// Makes clusters with numbers behind the name, all or none.
-pub async fn create_many(app: &App, caller: &Caller, new: NewCluster, count: i64) -> Result<Vec<Shown>> {
+pub async fn create_many(
+    app: &App,
+    caller: &Caller,
+    token: &Secret,
+    new: NewCluster,
+    count: i64,
+) -> Result<Vec<Shown>> {
     if !(0..=MOST_CLUSTERS).contains(&count) {
         let text = format!("The count is {count}; one request makes 0 to {MOST_CLUSTERS} clusters");
         return Err(Error::refused(Code::InvalidData, text));
     }
-    many(app, caller, new, Some(count)).await
+    many(app, caller, token, new, Some(count)).await
 }
 
 fn taken(name: &str) -> Error {
@@ -40,7 +46,8 @@ fn taken(name: &str) -> Error {
 /// What came of the transaction: the clusters, and what the plugin has against them.
 type Made = (Vec<Shown>, Option<String>);
 
-async fn many(app: &App, caller: &Caller, new: NewCluster, count: Option<i64>) -> Result<Vec<Shown>> {
+async fn many(app: &App, caller: &Caller, token: &Secret, new: NewCluster, count: Option<i64>) -> Result<Vec<Shown>> {
+    references(app, caller, &new).await?.check(app, token).await?;
     let names: Vec<String> = match count {
         None => vec![new.name.clone()],
         Some(count) => (1..=count).map(|number| numbered_name(&new.name, number, count)).collect(),
@@ -58,6 +65,18 @@ async fn many(app: &App, caller: &Caller, new: NewCluster, count: Option<i64>) -
         None => Ok(made),
         Some(why) => Err(Error::refused(Code::InvalidReference, why)),
     }
+}
+
+/// Everything outside that the cluster will refer to, by the request and by its template.
+async fn references(app: &App, caller: &Caller, new: &NewCluster) -> Result<References> {
+    let given = new.node_groups.as_deref().unwrap_or_default();
+    let named = References::default().of(&new.settings).of_groups(given).keypair(new.keypair.as_ref());
+    let Some(id) = &new.template else { return Ok(named) };
+    let template = cluster_templates::get(&mut app.db().read().await?, &caller.project, id).await?;
+    Ok(match template {
+        Some(template) if given.is_empty() => named.of_whole(&template.node_groups),
+        _ => named,
+    })
 }
 
 #[derive(Clone)]

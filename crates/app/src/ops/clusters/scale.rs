@@ -3,7 +3,7 @@
 
 use foggara_db::{Conn, clusters, instances};
 use foggara_domain::{
-    Caller, ClusterId, Code, Error, Result, Timestamp,
+    Caller, ClusterId, Code, Error, Result, Secret, Timestamp,
     cluster::{Cluster, ClusterStatus, Instance},
 };
 use foggara_engines::plugin::HostSize;
@@ -13,7 +13,9 @@ use crate::{
     App,
     ops::{
         ownership::{Protection, may_update},
-        plugins, shape,
+        plugins,
+        references::References,
+        shape,
     },
 };
 
@@ -42,7 +44,8 @@ fn refused(text: impl Into<String>) -> Error {
 }
 
 /// Scales a cluster that is Active.
-pub async fn scale(app: &App, caller: &Caller, id: &ClusterId, scale: Scale) -> Result<Shown> {
+pub async fn scale(app: &App, caller: &Caller, token: &Secret, id: &ClusterId, scale: Scale) -> Result<Shown> {
+    References::default().of_groups(&scale.add).check(app, token).await?;
     let order = (app.clone(), caller.clone(), id.clone(), scale, app.now());
     let made = app
         .db()

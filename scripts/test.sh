@@ -52,6 +52,14 @@ grep -E '(skipped|passed),' "$target/golden.log"
 begin "unmodified clients"
 FOGGARA_BIN=$target/debug/foggara "$clients/python" tests/clients/run.py
 
+begin "a real Keystone"
+keystone=$(scripts/setup-keystone.sh)
+"$keystone/python" tests/keystone/client.py
+FOGGARA_KEYSTONE_TRUSTS=1 FOGGARA_BIN=$target/debug/foggara "$keystone/python" tests/keystone/test_keystone.py
+
+begin "tempest, with Sahara's own plugin"
+FOGGARA_BIN=$target/debug/foggara "$(scripts/setup-tempest.sh)/python" tests/tempest/run.py
+
 begin "release build"
 cargo build --release --locked
 

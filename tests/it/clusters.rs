@@ -90,7 +90,8 @@ pub(crate) async fn settles(world: &World, id: &str, wanted: &str) -> Result<Val
 /// Waits until a cluster is not there any more.
 pub(crate) async fn vanishes(world: &World, id: &str) -> Result<()> {
     let path = format!("/clusters/{id}");
-    let gone = wait::until(&format!("cluster {id} gone"), LONG, || async {
+    let what = format!("cluster {id} gone");
+    let gone = wait::until(&what, LONG, || async {
         let answer = world.api.call(Method::GET, &path, None).await.ok()?;
         (answer.status.as_u16() == 404).then_some(())
     });
@@ -120,7 +121,7 @@ pub(crate) async fn execute_on(api: &Api, cluster: &str, template: &str, mut bod
 }
 
 /// What stands in for a Spark: a master that answers as one at `/json/` once the file `gate` is there, and workers that it lists
-/// as long as they live.
+/// as long as they live. It holds its answer back while there is a file `hold`, and lists no worker while there is one `hide`.
 const STAND_IN: &str = r#"#!/usr/bin/env python3
 import http.server, json, os, sys, time
 base = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -145,7 +146,12 @@ while not os.path.exists(os.path.join(base, 'gate')):
     time.sleep(0.02)
 class Page(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        while os.path.exists(os.path.join(base, 'hold')):
+            open(os.path.join(base, 'held'), 'w').close()
+            time.sleep(0.01)
         alive = [n for n in os.listdir(folder) if n.isdigit() and os.path.exists('/proc/' + n + '/cwd')]
+        if os.path.exists(os.path.join(base, 'hide')):
+            alive = []
         workers = [json.load(open(os.path.join(folder, n))) for n in alive]
         url = 'spark://' + opts['host'] + ':' + opts['port']
         body = json.dumps({'url': url, 'status': 'ALIVE', 'workers': workers}).encode()
@@ -205,27 +211,48 @@ pub(crate) fn spark(name: &str, workers: i64, memory_mb: i64) -> Value {
     json!({"name": name, "plugin_name": "spark", "hadoop_version": "2.3", "node_groups": groups})
 }
 
-/// Living processes of nodes of the clusters in a data directory: their tags and the lines that started them.
-pub(crate) fn node_processes(dir: &Path) -> Vec<(String, String)> {
-    let wanted = format!("{}/", dir.display());
+/// Living processes of the nodes of the clusters of a data directory: the lines that started them.
+pub(crate) fn node_processes(dir: &Path) -> Vec<String> {
+    let folder = dir.join("clusters");
     let found = foggara_testkit::processes::tagged("fgn-").into_iter().filter_map(|pid| {
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
-        let tag = environment.split(|byte| *byte == 0).find_map(|pair| {
-            String::from_utf8_lossy(pair).strip_prefix("FOGGARA_TAG=").map(str::to_owned)
-        })?;
-        let line = String::from_utf8_lossy(&std::fs::read(format!("/proc/{pid}/cmdline")).ok()?).replace('\0', " ");
-        let cwd = std::fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
-        let is_of_dir = line.contains(&wanted) || format!("{}/", cwd.display()).starts_with(&wanted);
-        is_of_dir.then_some((tag, line))
+        // The folder may be deleted already; then the kernel says so behind its name.
+        let place = std::fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        place.starts_with(&folder).then(|| String::from_utf8_lossy(&line).replace('\0', " "))
     });
     found.collect()
 }
 
-/// The part of a tag that says whose it is: the installation.
-pub(crate) fn installation(world: &World) -> Result<String> {
-    let (tag, _) = node_processes(&world.server.dir).into_iter().next().context("no node runs")?;
-    let rest = tag.strip_prefix("fgn-").context("the tag of a node")?;
-    // fgn-<installation>-<uuid>-<attempt>
-    let cut = rest.rsplitn(7, '-').last().context("an installation")?;
-    Ok(cut.to_owned())
+/// Ends whatever a server has started, and the server, when a test ends: a test that failed leaves no cluster behind.
+pub(crate) struct Sweep(PathBuf);
+
+impl Sweep {
+    /// For the server of a test. It has to be dropped before the server's folder is, so it is made after the world.
+    pub(crate) fn of(world: &World) -> Self {
+        Self(world.server.dir.clone())
+    }
+
+    /// Processes that name the folder or work in it.
+    fn pids(&self) -> Vec<i32> {
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let name = self.0.display().to_string();
+        let own = |pid: &i32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let place = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(&name) || place.starts_with(&self.0)
+        };
+        pids.filter(own).collect()
+    }
+}
+
+impl Drop for Sweep {
+    fn drop(&mut self) {
+        // What is started while this looks is found by the next look.
+        for _ in 0..10 {
+            for pid in self.pids().into_iter().filter_map(rustix::process::Pid::from_raw) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+    }
 }

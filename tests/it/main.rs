@@ -1,6 +1,8 @@
 //! The one integration test program: over HTTP against the real program. It is built with the feature `failpoints`.
 
 mod api;
+mod cluster_crash;
+mod clusters;
 mod commands;
 mod crash;
 mod engines;
@@ -9,5 +11,6 @@ mod lifecycle;
 mod rights;
 mod serve;
 mod servers;
+mod spark_clusters;
 mod world;
 mod wrong_input;

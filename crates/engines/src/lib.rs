@@ -9,6 +9,7 @@
 
 pub mod failpoint;
 pub mod local;
+mod missing;
 pub mod plugin;
 pub mod plugins;
 pub mod sim;

@@ -16,7 +16,7 @@ use foggara_domain::{
 };
 use serde_json::{Map, Value};
 
-use crate::{Ability, Engine};
+use crate::{Ability, Engine, missing::Missing};
 
 /// A plugin as clients read it (sahara-v1.1.md section 9).
 #[derive(Clone, Debug)]
@@ -164,7 +164,8 @@ impl Plugins {
         self.0.plugins.values()
     }
 
-    /// The engine of a cluster as it is at present; the same as long as its revision stays.
+    /// The engine of a cluster as it is at present; the same as long as its revision stays. One that cannot be made, because the
+    /// cluster's settings are wrong, has a stand-in that says so.
     pub fn engine(&self, cluster: &Cluster) -> Result<Arc<dyn Engine>, String> {
         let plugin =
             self.get(&cluster.plugin).ok_or_else(|| format!("this server has no plugin '{}'", cluster.plugin))?;
@@ -174,7 +175,7 @@ impl Plugins {
         {
             return Ok(Arc::clone(engine));
         }
-        let engine = plugin.engine(cluster)?;
+        let engine = plugin.engine(cluster).unwrap_or_else(|why| Arc::new(Missing::new(plugin.name(), why)));
         engines.insert(cluster.id.clone(), (cluster.revision, Arc::clone(&engine)));
         Ok(engine)
     }

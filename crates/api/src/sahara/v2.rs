@@ -42,7 +42,7 @@ fn job_routes() -> Vec<Route> {
         PATCH "/job-templates/{id}" "job-template:update" "updateJobTemplate" "Change a job template" Json(202, "job_template"), job_templates::update, takes "job_update", only "job_templates_update" [];
         DELETE "/job-templates/{id}" "job-template:delete" "deleteJobTemplate" "Delete a job template" Nothing, job_templates::delete, only "job_templates_delete" [];
         GET "/job-templates/config-hints/{job_type}" "job-template:get-config-hints" "getConfigHints" "Settings that a job type takes" Json(200, "job_config"), job_templates::config_hints, only "job_config_hints_get" [];
-        GET "/job-types" "job-type:list" "listJobTypes" "Job types and the plugins that run them" Json(200, "job_types"), job_types::list, only "job_types_get" ["type", "plugin_name", "plugin_version"], and ["hints"];
+        GET "/job-types" "job-type:list" "listJobTypes" "Job types and the plugins that run them" Json(200, "job_types"), job_types::list, only "job_types_get" ["type", "plugin_name", "plugin_version"], and ["hints", "plugin", "version"];
         GET "/jobs" "job:list" "listJobExecutions" "List executions" Json(200, "jobs"), job_executions::list, only "jobs_list" ["status"];
         POST "/jobs" "job:execute" "executeJob" "Run a job template on a cluster" Json(202, "job"), job_templates::execute_v2, takes "job_execute_v2", only "jobs_execute" [];
         GET "/jobs/{id}" "job:get" "getJobExecution" "An execution" Json(200, "job"), job_executions::get, only "jobs_get" [], and ["refresh_status"];

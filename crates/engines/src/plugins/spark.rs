@@ -399,8 +399,12 @@ impl Plugin for SparkPlugin {
             ("SPARK_HOME".to_owned(), home.home.display().to_string()),
             ("SPARK_LOCAL_IP".to_owned(), address.host.clone()),
             ("SPARK_DAEMON_MEMORY".to_owned(), format!("{DAEMON_MB}m")),
-            // A taken port is an error, and not a reason to listen on another that nobody knows of.
-            ("SPARK_DAEMON_JAVA_OPTS".to_owned(), "-Dspark.port.maxRetries=0".to_owned()),
+            // A taken port is an error, and not a reason to listen on another that nobody knows of. The submission server of
+            // every master has one port and asks nobody who he is; jobs come in client mode.
+            (
+                "SPARK_DAEMON_JAVA_OPTS".to_owned(),
+                "-Dspark.port.maxRetries=0 -Dspark.master.rest.enabled=false".to_owned(),
+            ),
             ("SPARK_PUBLIC_DNS".to_owned(), address.host.clone()),
         ]);
         if let Some(java) = home.java_home {

@@ -44,7 +44,9 @@ impl Provision {
         let (cluster, nodes) = {
             let mut conn = self.app.db().read().await?;
             let Some(cluster) = clusters::find(&mut conn, &self.own.cluster).await? else { return Ok(Round::Over) };
-            (cluster, instances::of(&mut conn, &self.own.cluster).await?)
+            drop(conn);
+            let nodes = nodes_of(&self.app, &cluster).await?;
+            (cluster, nodes)
         };
         if cluster.status.is_settled() {
             self.since = None;
@@ -127,6 +129,7 @@ impl Provision {
         match status {
             ClusterStatus::Active => {
                 self.end_steps(true).await?;
+                self.store_info(cluster, &nodes_of(&self.app, cluster).await?).await?;
                 self.set_status(status, "").await?;
                 return Ok(Round::Busy);
             }
@@ -268,6 +271,9 @@ impl Provision {
 
     async fn store_info(&self, cluster: &Cluster, nodes: &[Instance]) -> Result<()> {
         let info = self.plugin.info(cluster, nodes);
+        if info == cluster.info {
+            return Ok(());
+        }
         let (cluster, now) = (Cluster { info, ..cluster.clone() }, self.app.now());
         self.write(move |conn| {
             let cluster = cluster.clone();
@@ -346,6 +352,10 @@ impl Provision {
         tracing::info!(cluster = %cluster.name, "the cluster is gone");
         Ok(Round::Over)
     }
+}
+
+async fn nodes_of(app: &crate::App, cluster: &Cluster) -> Result<Vec<Instance>> {
+    instances::of(&mut app.db().read().await?, &cluster.id).await
 }
 
 /// What is not well, in words.

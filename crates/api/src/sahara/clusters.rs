@@ -30,7 +30,7 @@ pub async fn get(call: Call) -> Outcome<Response> {
 /// `POST /clusters`; with a `count` in v2 several.
 pub async fn create(mut call: Call) -> Outcome<Response> {
     let mut body = call.body("cluster_create")?;
-    let count = body.remove("count").and_then(|count| count.as_i64());
+    let count = members::count(&mut body);
     let new = new_cluster(body);
     let Some(count) = count else {
         let shown = clusters::create(&call.app, &call.caller, &call.token, new).await?;
@@ -44,7 +44,7 @@ pub async fn create(mut call: Call) -> Outcome<Response> {
 /// `POST /clusters/multiple` of v1.1: the answer has only the ids.
 pub async fn create_multiple(mut call: Call) -> Outcome<Response> {
     let mut body = call.body("cluster_create_multiple")?;
-    let count = body.remove("count").and_then(|count| count.as_i64()).unwrap_or(0);
+    let count = members::count(&mut body).unwrap_or(0);
     let made = clusters::create_many(&call.app, &call.caller, &call.token, new_cluster(body), count).await?;
     let ids: Vec<&ClusterId> = made.iter().map(|shown| &shown.cluster.id).collect();
     Ok(reply::accepted(json!({"clusters": ids})))
@@ -85,7 +85,7 @@ fn resize(item: Value) -> Resize {
     let mut item = if let Value::Object(members) = item { members } else { Map::new() };
     Resize {
         name: members::required_text(&mut item, "name"),
-        count: item.remove("count").and_then(|count| count.as_i64()).unwrap_or(0),
+        count: members::count(&mut item).unwrap_or(0),
         leaving: members::texts(&mut item, "instances"),
     }
 }

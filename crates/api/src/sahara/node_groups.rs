@@ -19,7 +19,7 @@ fn one(item: Value) -> GivenGroup {
     let mut item = if let Value::Object(members) = item { members } else { Map::new() };
     GivenGroup {
         name: members::required_text(&mut item, "name"),
-        count: item.remove("count").and_then(|count| count.as_i64()).unwrap_or(0),
+        count: members::count(&mut item).unwrap_or(0),
         template: members::text(&mut item, "node_group_template_id").map(Into::into),
         settings: item,
     }

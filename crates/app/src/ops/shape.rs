@@ -141,9 +141,10 @@ pub(super) fn check_groups(plugin: &dyn Plugin, groups: &[NodeGroup]) -> Result<
     Ok(())
 }
 
-/// Each name stands once.
+/// Each name stands once, also without regard to case: the names of nodes are made of them in lower case.
 pub(super) fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
-    let twice = twice(names);
+    let folded: Vec<String> = names.map(str::to_lowercase).collect();
+    let twice = twice(folded.iter().map(String::as_str));
     if twice.is_empty() {
         return Ok(());
     }

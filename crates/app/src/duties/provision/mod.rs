@@ -11,7 +11,7 @@ mod rounds;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use foggara_db::{Conn, clusters, ownership};
-use foggara_domain::{InstanceId, Result, cluster::ClusterStatus};
+use foggara_domain::{Error, InstanceId, Result, cluster::ClusterStatus};
 use foggara_engines::Plugin;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -57,8 +57,14 @@ pub(super) async fn run(app: App, own: Owned, plugin: Arc<dyn Plugin>, stop: Can
             Ok(Round::Over) => return,
             Ok(Round::Busy) => BUSY,
             Ok(Round::Idle) => IDLE,
+            Err(error @ Error::Unavailable { .. }) => {
+                tracing::warn!(cluster = %this.own.cluster, "its nodes cannot be looked after at the moment: {error}");
+                IDLE
+            }
+            // What is wrong with the rows themselves is wrong in the next round too.
             Err(error) => {
-                tracing::warn!(cluster = %this.own.cluster, "its nodes cannot be looked after: {error}");
+                tracing::error!(cluster = %this.own.cluster, "its nodes cannot be looked after: {error}");
+                let _ = this.fail(&error.to_string()).await;
                 IDLE
             }
         };

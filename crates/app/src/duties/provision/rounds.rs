@@ -252,7 +252,7 @@ impl Provision {
         Ok(())
     }
 
-    async fn fail(&mut self, why: &str) -> Result<Round> {
+    pub(super) async fn fail(&mut self, why: &str) -> Result<Round> {
         self.end_steps(false).await?;
         self.set_status(ClusterStatus::Error, why).await?;
         self.failures.clear();

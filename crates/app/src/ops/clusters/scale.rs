@@ -86,7 +86,7 @@ async fn fill(
         }
     }
     for group in shape::whole_groups(conn, &caller.project, &scale.add, now).await? {
-        if cluster.node_groups.iter().any(|known| known.name == group.name) {
+        if cluster.node_groups.iter().any(|known| known.name.eq_ignore_ascii_case(&group.name)) {
             let name = &group.name;
             return Err(refused(format!("Can't add new nodegroup. Cluster already has nodegroup with name '{name}'")));
         }

@@ -101,21 +101,24 @@ pub async fn update(conn: &mut Conn, cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// Sets where a cluster stands. One that is being deleted stays so, and false is answered.
+/// Sets where a cluster stands. One that is being deleted stays so, and one that does not stand where the caller read it, if that
+/// is said; then false is answered.
 pub async fn set_status(
     conn: &mut Conn,
     id: &ClusterId,
+    read: Option<ClusterStatus>,
     status: ClusterStatus,
     why: &str,
     now: Timestamp,
 ) -> Result<bool> {
     let query = sql("UPDATE cluster SET status = $2, status_description = $3, updated_at = $4 \
-         WHERE id = $1 AND status <> $5")
+         WHERE id = $1 AND status <> $5 AND ($6 IS NULL OR status = $6)")
     .bind(id)
     .bind(status.name())
     .bind(why)
     .bind(now)
-    .bind(ClusterStatus::Deleting.name());
+    .bind(ClusterStatus::Deleting.name())
+    .bind(read.map(ClusterStatus::name));
     Ok(conn.run(query).await? == 1)
 }
 

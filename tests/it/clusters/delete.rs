@@ -23,7 +23,7 @@ async fn its_jobs_end_and_then_it_is_gone_postgres() -> Result<()> {
 }
 
 async fn its_jobs_end_and_then_it_is_gone(on: On) -> Result<()> {
-    let world = World::start(on, "[jobs]\nkill_grace = 3\n").await?;
+    let world = World::start(on, "[jobs]\nkill_grace = 5\n").await?;
     let api = &world.api;
     let id = make(api, local("doomed", 1)).await?;
     let path = format!("/clusters/{id}");

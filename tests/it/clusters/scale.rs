@@ -187,11 +187,13 @@ async fn a_wish_that_comes_during_a_look_is_kept() -> Result<()> {
     let answer = ask(&world.api, "v1.1", Method::PUT, &path, Some(resize("workers", 2))).await?.expect(202)?;
     assert_eq!(answer["cluster"]["status"], "Scaling");
     std::fs::remove_file(file("hold"))?;
-    wait::until("the look's end", LONG, || async {
-        (text(&cluster(&world.api, &id).await.ok()?, "updated_at") != text(&answer["cluster"], "updated_at"))
-            .then_some(())
+    // No worker is listed, so the cluster cannot have become as it is wished to be.
+    let next = wait::until("the look's end", LONG, || async {
+        let seen = cluster(&world.api, &id).await.ok()?;
+        (seen["status"] != "Scaling").then_some(seen)
     })
     .await?;
+    assert_eq!(next["status"], "Adding Instances", "{next}");
     std::fs::remove_file(file("hide"))?;
     let seen = wait::until("the wish is carried out", LONG, || async {
         let seen = cluster(&world.api, &id).await.ok()?;

@@ -355,6 +355,22 @@ async fn counts_that_no_number_of_ours_holds() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn volumes_that_no_number_of_ours_holds() -> Result<()> {
+    let world = World::plain().await?;
+    for name in ["volumes_size", "volumes_per_node"] {
+        let mut body = json!({"name": name.replace('_', "-"), "flavor_id": "1", "plugin_name": "local", "hadoop_version": "1.0",
+                              "node_processes": ["local"], "volumes_per_node": 1, "volumes_size": 1});
+        body[name] = json!(u64::MAX);
+        let answer = ask(&world.api, "v1.1", Method::POST, "/node-group-templates", Some(body)).await?;
+        let made = answer.json();
+        let is_taken = made["node_group_template"][name] == u64::MAX
+            && made["node_group_template"]["node_processes"] == json!(["local"]);
+        assert!(answer.status.as_u16() == 400 || is_taken, "{name}: {made}");
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn groups_whose_names_differ_in_case_have_nodes_of_their_own() -> Result<()> {
     let world = World::plain().await?;

@@ -205,7 +205,8 @@ fn is_of_type(kind: &str, value: &Value) -> bool {
         "array" => value.is_array(),
         "string" => value.is_string(),
         "boolean" => value.is_boolean(),
-        "integer" => is_integer(value),
+        // One that no column of a database holds is none.
+        "integer" => value.is_i64(),
         "null" => value.is_null(),
         // Sahara's own: a flat map of texts, whole numbers and booleans (sahara-v1.1.md section 2).
         "simple_config" => value.as_object().is_some_and(|members| {

@@ -39,15 +39,9 @@ pub fn object(body: &mut Map<String, Value>, key: &str) -> Option<Map<String, Va
     }
 }
 
-/// Takes a count out; nothing when it is absent or null. One that no number of ours holds is the largest, or the smallest.
+/// Takes a count out; nothing when it is absent or null.
 pub fn count(body: &mut Map<String, Value>) -> Option<i64> {
-    match body.remove("count") {
-        Some(Value::Number(number)) => {
-            let limit = if number.as_f64().is_some_and(|number| number < 0.0) { i64::MIN } else { i64::MAX };
-            Some(number.as_i64().unwrap_or(limit))
-        }
-        _ => None,
-    }
+    body.remove("count").and_then(|count| count.as_i64())
 }
 
 /// Takes a list of texts out; empty when it is absent.

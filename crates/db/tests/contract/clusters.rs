@@ -126,16 +126,17 @@ async fn a_cluster_comes_back_whole_and_is_listed(fresh: Fresh) {
 async fn nothing_brings_a_deleting_cluster_back(fresh: Fresh) {
     let cluster = cluster("c");
     put(&fresh, &cluster).await;
-    let set = |status: ClusterStatus| {
+    let set = |read: Option<ClusterStatus>, status: ClusterStatus| {
         let id = cluster.id.clone();
         fresh.db.write(move |conn| {
             let id = id.clone();
-            Box::pin(async move { clusters::set_status(conn, &id, status, "why", NOW).await })
+            Box::pin(async move { clusters::set_status(conn, &id, read, status, "why", NOW).await })
         })
     };
-    assert!(set(ClusterStatus::Active).await.expect("an answer"));
-    assert!(set(ClusterStatus::Deleting).await.expect("an answer"));
-    assert!(!set(ClusterStatus::Active).await.expect("an answer"));
+    assert!(!set(Some(ClusterStatus::Active), ClusterStatus::Scaling).await.expect("an answer"), "it is Validating");
+    assert!(set(Some(ClusterStatus::Validating), ClusterStatus::Active).await.expect("an answer"));
+    assert!(set(None, ClusterStatus::Deleting).await.expect("an answer"));
+    assert!(!set(None, ClusterStatus::Active).await.expect("an answer"));
     let mut conn = fresh.db.read().await.expect("a reader");
     let found = clusters::find(&mut conn, &cluster.id).await.expect("an answer").expect("a cluster");
     assert_eq!(found.status, ClusterStatus::Deleting);

@@ -31,6 +31,8 @@ struct Provision {
     plugin: Arc<dyn Plugin>,
     /// How often in a row a node ended before it served.
     failures: BTreeMap<InstanceId, u32>,
+    /// Where the round found the cluster.
+    read: Option<ClusterStatus>,
     /// Since when something is under way.
     since: Option<Instant>,
     /// When the services of a cluster without nodes were last looked at.
@@ -51,7 +53,7 @@ enum Round {
 /// Looks after a cluster until `stop`, until it is gone, or until another server took it.
 pub(super) async fn run(app: App, own: Owned, plugin: Arc<dyn Plugin>, stop: CancellationToken) {
     let mut wakes = app.wakes();
-    let mut this = Provision { app, own, plugin, failures: BTreeMap::new(), since: None, looked: None };
+    let mut this = Provision { app, own, plugin, failures: BTreeMap::new(), read: None, since: None, looked: None };
     loop {
         let pause = match this.round().await {
             Ok(Round::Over) => return,
@@ -98,13 +100,14 @@ impl Provision {
             .await
     }
 
-    /// Moves the cluster on; false when it is being deleted or is another server's.
+    /// Moves the cluster on from where the round found it; false when somebody wants something else of it meanwhile, or it is
+    /// another server's.
     async fn set_status(&self, status: ClusterStatus, why: &str) -> Result<bool> {
-        let (id, why, now) = (self.own.cluster.clone(), why.to_owned(), self.app.now());
+        let (id, why, now, read) = (self.own.cluster.clone(), why.to_owned(), self.app.now(), self.read);
         let done = self
             .write(move |conn| {
                 let (id, why) = (id.clone(), why.clone());
-                Box::pin(async move { clusters::set_status(conn, &id, status, &why, now).await })
+                Box::pin(async move { clusters::set_status(conn, &id, read, status, &why, now).await })
             })
             .await?;
         self.app.wake();

@@ -48,6 +48,7 @@ impl Provision {
             let nodes = nodes_of(&self.app, &cluster).await?;
             (cluster, nodes)
         };
+        self.read = Some(cluster.status);
         if cluster.status.is_settled() {
             self.since = None;
         } else {
@@ -138,6 +139,7 @@ impl Provision {
         }
         if status != cluster.status {
             self.set_status(status, "").await?;
+            return Ok(Round::Busy);
         }
         self.give_time(&progress.look).await
     }
@@ -148,6 +150,10 @@ impl Provision {
             let mut conn = self.app.db().read().await?;
             provision::verification(&mut conn, &cluster.id).await?.filter(|last| last.status == Health::Checking)
         };
+        if self.settle_rows(cluster, &nodes).await? {
+            self.set_status(ClusterStatus::Scaling, "").await?;
+            return Ok(Round::Busy);
+        }
         let has_processes = nodes.iter().any(|node| self.tier(cluster, node).is_some());
         let due = self.looked.is_none_or(|at| at.elapsed() >= LOOK_AT_OTHERS);
         if !has_processes && asked.is_none() && !due {

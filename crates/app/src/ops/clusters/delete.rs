@@ -21,7 +21,7 @@ pub async fn delete(app: &App, caller: &Caller, id: &ClusterId) -> Result<String
             Box::pin(async move {
                 let cluster = load(conn, &caller.project, &id).await?;
                 may_delete(CLASS, &cluster.project, &caller, cluster.is_protected.is_on(), id.as_str())?;
-                clusters::set_status(conn, &id, ClusterStatus::Deleting, "", now).await?;
+                clusters::set_status(conn, &id, None, ClusterStatus::Deleting, "", now).await?;
                 for row in executions::unfinished_of_cluster(conn, &id).await? {
                     stop_for_cluster(conn, &row, now).await?;
                 }

@@ -96,7 +96,9 @@ async fn fill(
     shape::check_host_names(&cluster.name, cluster.settings.domain_name.as_deref(), &cluster.node_groups)?;
     plugin.check(&cluster, HostSize::of_this_host()).map_err(refused)?;
     clusters::set_groups(conn, id, &cluster.node_groups, now).await?;
-    clusters::set_status(conn, id, ClusterStatus::Scaling, "", now).await?;
+    if !clusters::set_status(conn, id, Some(ClusterStatus::Active), ClusterStatus::Scaling, "", now).await? {
+        return Err(refused("Cluster cannot be scaled: its status has changed at this moment"));
+    }
     let cluster = load(conn, &caller.project, id).await?;
     shown(conn, cluster, false).await
 }

@@ -182,3 +182,48 @@ def test_openstack_dataprocessing_jobs(server):
     assert refused(client.job_executions.get, id).error_code == 404
     until("none of its processes", lambda: not tagged(id))
     assert id not in [one["Id"] for one in openstack_json(server, "dataprocessing", "job", "list")]
+
+
+def test_application_credentials(server):
+    its = server.session()
+    base = {"endpoint_override": server.url + "/v3", "raise_exc": False}
+    path = "/users/%s/application_credentials" % its.get_user_id()
+
+    def make(session, **wanted):
+        return session.post(path, json={"application_credential": wanted}, **base)
+
+    answer = make(its, name="ci", description="for the build", roles=[{"name": "member"}])
+    assert answer.status_code == 201, answer.text
+    made = answer.json()["application_credential"]
+    assert made["unrestricted"] is False and [role["name"] for role in made["roles"]] == ["member"], made
+    by_id = v3.ApplicationCredential(server.url + "/v3", application_credential_id=made["id"],
+                                     application_credential_secret=made["secret"])
+    by_name = v3.ApplicationCredential(server.url + "/v3", application_credential_name="ci", username="admin",
+                                       user_domain_id="default", application_credential_secret=made["secret"])
+    for plugin in (by_id, by_name):
+        client = server.client(plugin)
+        assert "local" in [cluster.name for cluster in client.clusters.list()]
+        assert plugin.get_access(server.session(plugin)).role_names == ["member"]
+    limited = server.session(by_id)
+    assert make(limited, name="another").status_code == 403
+    assert make(its, name="ci").status_code == 409
+    assert make(its, name="x", roles=[{"name": "no-such-role"}]).status_code == 400
+    assert its.get("/users/%s/application_credentials" % ("0" * 32), **base).status_code == 403
+    shown = its.get(path, **base).json()["application_credentials"]
+    assert [credential["name"] for credential in shown] == ["ci"] and "secret" not in shown[0]
+    assert its.get(path + "/" + made["id"], **base).json()["application_credential"]["name"] == "ci"
+    assert its.delete(path + "/" + made["id"], **base).status_code == 204
+    assert its.get(path + "/" + made["id"], **base).status_code == 404
+    url = server.url + "/v1.1/%s/clusters" % its.get_project_id()
+    assert requests.get(url, headers={"X-Auth-Token": limited.get_token()}, timeout=LONG).status_code == 401
+    expect_401(server.session(v3.ApplicationCredential(
+        server.url + "/v3", application_credential_id=made["id"],
+        application_credential_secret=made["secret"])).get_token)
+
+
+def test_the_scope_of_the_system(server):
+    plugin = server.plugin(project_name=None, project_domain_id=None, system_scope="all")
+    access = plugin.get_access(server.session(plugin))
+    assert access.system_scoped and access.role_names == ["admin"], access
+    answer = requests.get(server.url + "/v1.1/clusters", headers={"X-Auth-Token": access.auth_token}, timeout=LONG)
+    assert answer.status_code == 503, answer.text

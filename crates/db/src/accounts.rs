@@ -63,6 +63,8 @@ pub enum Target {
     Project(ProjectId),
     /// A domain, by its id.
     Domain(String),
+    /// The installation itself.
+    System,
 }
 
 impl Target {
@@ -70,6 +72,7 @@ impl Target {
         match self {
             Self::Project(_) => "project",
             Self::Domain(_) => "domain",
+            Self::System => "system",
         }
     }
 
@@ -77,6 +80,7 @@ impl Target {
         match self {
             Self::Project(id) => id.as_str(),
             Self::Domain(id) => id,
+            Self::System => "all",
         }
     }
 }
@@ -221,6 +225,7 @@ pub async fn projects_of_user(conn: &mut Conn, user: &UserId) -> Result<Vec<Proj
 pub async fn remove_project(conn: &mut Conn, id: &ProjectId) -> Result<bool> {
     let roles = sql("DELETE FROM iam_assignment WHERE target_kind = 'project' AND target_id = $1");
     conn.run(roles.bind(id)).await?;
+    conn.run(sql("DELETE FROM iam_application_credential WHERE project_id = $1").bind(id)).await?;
     let default = sql("UPDATE iam_user SET default_project_id = NULL WHERE default_project_id = $1");
     conn.run(default.bind(id)).await?;
     Ok(conn.run(sql("DELETE FROM iam_project WHERE id = $1").bind(id)).await? == 1)
@@ -298,6 +303,7 @@ pub async fn set_enabled(conn: &mut Conn, user: &UserId, enabled: bool) -> Resul
 /// Removes a user with its roles; its tokens are void from then on. Tells whether there was one.
 pub async fn remove_user(conn: &mut Conn, user: &UserId) -> Result<bool> {
     conn.run(sql("DELETE FROM iam_assignment WHERE user_id = $1").bind(user)).await?;
+    conn.run(sql("DELETE FROM iam_application_credential WHERE user_id = $1").bind(user)).await?;
     Ok(conn.run(sql("DELETE FROM iam_user WHERE id = $1").bind(user)).await? == 1)
 }
 
@@ -347,7 +353,7 @@ pub async fn take_back(conn: &mut Conn, user: &UserId, target: &Target, role_id:
 /// Every assignment, by user, target and role.
 pub async fn assignments(conn: &mut Conn) -> Result<Vec<Assignment>> {
     let all = sql("SELECT u.name AS user_name, r.name AS role, a.target_kind AS kind, a.target_id AS target_id, \
-                   COALESCE(p.name, d.name, '') AS target_name \
+                   COALESCE(p.name, d.name, 'system') AS target_name \
                    FROM iam_assignment a JOIN iam_user u ON u.id = a.user_id JOIN iam_role r ON r.id = a.role_id \
                    LEFT JOIN iam_project p ON a.target_kind = 'project' AND p.id = a.target_id \
                    LEFT JOIN iam_domain d ON a.target_kind = 'domain' AND d.id = a.target_id \
@@ -357,7 +363,11 @@ pub async fn assignments(conn: &mut Conn) -> Result<Vec<Assignment>> {
         Ok(Assignment {
             user: row.text("user_name")?,
             role: row.text("role")?,
-            target: if row.text("kind")? == "domain" { Target::Domain(id) } else { Target::Project(id.into()) },
+            target: match row.text("kind")?.as_str() {
+                "domain" => Target::Domain(id),
+                "system" => Target::System,
+                _ => Target::Project(id.into()),
+            },
             target_name: row.text("target_name")?,
         })
     })

@@ -4,6 +4,7 @@
 //! `db.read().await?` gives a reader, `db.write(|conn| Box::pin(async move { .. }))` a durable transaction.
 
 pub mod accounts;
+pub mod application_credentials;
 pub mod cluster_templates;
 pub mod clusters;
 pub mod data_sources;

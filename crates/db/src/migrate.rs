@@ -23,8 +23,12 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: &[Migration] =
-    &[migration!(1, "0001_base"), migration!(2, "0002_identity"), migration!(3, "0003_clusters")];
+const MIGRATIONS: &[Migration] = &[
+    migration!(1, "0001_base"),
+    migration!(2, "0002_identity"),
+    migration!(3, "0003_clusters"),
+    migration!(4, "0004_application_credentials"),
+];
 
 /// How the database stands to this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -304,6 +304,9 @@ async fn first_records(
     accounts::insert_user(conn, user, now).await?;
     for role in roles {
         accounts::insert_role(conn, role).await?;
+        if role.name == ADMIN {
+            accounts::grant(conn, &user.id, &Target::System, &role.id).await?;
+        }
         if role.name != READER {
             accounts::grant(conn, &user.id, &Target::Project(project.id.clone()), &role.id).await?;
         }

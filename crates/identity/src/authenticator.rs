@@ -40,6 +40,8 @@ pub enum Scope {
     },
     /// A project: the only scope that the data API takes.
     Project(Named),
+    /// The installation itself.
+    System,
 }
 
 /// A bearer whose token was checked.
@@ -55,10 +57,23 @@ pub struct Identified {
     pub methods: Vec<String>,
     /// The token's own audit id and, after a rescope, that of the first token of the chain.
     pub audit_ids: Vec<String>,
+    /// The application credential that the bearer logged in with, where the issuer is ours.
+    pub credential: Option<Credential>,
     /// When the token was made (whole seconds).
     pub issued_at: Timestamp,
     /// When it ends (whole seconds).
     pub expires_at: Timestamp,
+}
+
+/// The application credential behind a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// Opaque id.
+    pub id: String,
+    /// Name, unique among the user's.
+    pub name: String,
+    /// It may not make others, nor delegate.
+    pub restricted: bool,
 }
 
 /// Why a token identifies nobody.

@@ -10,5 +10,5 @@ pub mod issuer;
 pub mod keystone;
 pub mod policy;
 
-pub use authenticator::{Authenticator, Error, Identified, Named, Role, Scope};
+pub use authenticator::{Authenticator, Credential, Error, Identified, Named, Role, Scope};
 pub use issuer::Issuer;

@@ -1,9 +1,10 @@
 //! The JSON of tokens, projects, domains, users and roles, as Keystone writes it (iam.md sections 1 to 3).
 
+use foggara_domain::Timestamp;
 use foggara_identity::{
     Identified, Named, Scope,
     catalogue::Service,
-    issuer::{Domain, Project, Role, User},
+    issuer::{ApplicationCredential, Domain, Project, Role, User},
 };
 use serde_json::{Map, Value, json};
 
@@ -40,6 +41,13 @@ pub fn token(identified: &Identified, catalogue: Option<Vec<Service>>) -> Value 
             token.insert("project".into(), in_domain(project));
             token.insert("is_domain".into(), json!(false));
         }
+        Scope::System => {
+            token.insert("system".into(), json!({"all": true}));
+        }
+    }
+    if let Some(credential) = &identified.credential {
+        let shown = json!({"id": credential.id, "name": credential.name, "restricted": credential.restricted});
+        token.insert("application_credential".into(), shown);
     }
     if identified.scope != Scope::Unscoped {
         let roles = identified.roles.iter().map(|role| json!({"id": role.id, "name": role.name}));
@@ -122,9 +130,25 @@ pub fn role(role: &Role, base: &str) -> Value {
     })
 }
 
+/// An application credential, without its secret.
+pub fn application(credential: &ApplicationCredential, roles: &[Role], base: &str) -> Value {
+    let path = format!("{base}/v3/users/{}/application_credentials/{}", credential.user, credential.id);
+    json!({
+        "id": credential.id,
+        "name": credential.name,
+        "description": credential.description,
+        "user_id": credential.user,
+        "project_id": credential.project,
+        "roles": roles.iter().map(|role| json!({"id": role.id, "name": role.name, "domain_id": null})).collect::<Vec<_>>(),
+        "unrestricted": credential.unrestricted,
+        "expires_at": credential.expires_at.map(Timestamp::keystone),
+        "system": null,
+        "links": {"self": path},
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use foggara_domain::Timestamp;
     use foggara_identity::{Role, catalogue::catalogue};
 
     use super::*;
@@ -142,6 +166,7 @@ mod tests {
             roles,
             methods: vec!["password".into()],
             audit_ids: vec!["a".into()],
+            credential: None,
             issued_at: Timestamp::from_micros(1_700_000_000_000_000),
             expires_at: Timestamp::from_micros(1_700_003_600_000_000),
         }
@@ -163,6 +188,8 @@ mod tests {
         assert_eq!(value["token"]["user"]["password_expires_at"], Value::Null);
         let value = token(&identified(Scope::Unscoped), catalogue());
         assert_eq!(members(&value), ["methods", "user", "audit_ids", "expires_at", "issued_at"]);
+        let value = token(&identified(Scope::System), None);
+        assert_eq!(value["token"]["system"], json!({"all": true}));
         let value = token(&identified(Scope::Domain { id: "d".into(), name: "D".into() }), None);
         assert_eq!(members(&value), ["methods", "user", "audit_ids", "expires_at", "issued_at", "domain", "roles"]);
     }

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use foggara_domain::Error;
+use foggara_domain::{Code, Error};
 use foggara_identity::issuer::LoginError;
 use serde_json::json;
 
@@ -20,8 +20,8 @@ pub enum Fault {
     Unauthorized,
     /// A login by a method that this server does not have.
     NoSuchMethod,
-    /// A token for the system.
-    NoSystemScope,
+    /// The name is taken.
+    Conflict(String),
     /// Not allowed; the action's name in Keystone.
     Forbidden(&'static str),
     /// Not allowed, in words of its own.
@@ -47,8 +47,10 @@ impl From<Error> for Fault {
             Error::Unavailable { message, .. } => Self::Unavailable(message),
             Error::TooMany { message, retry_after_seconds } => Self::TooMany { message, retry_after_seconds },
             Error::NotFound { .. } => Self::NotFound(error.to_string()),
+            Error::Refused { code: Code::NameAlreadyExists, .. } => Self::Conflict(error.to_string()),
             Error::Refused { .. } | Error::BadParameter(_) => Self::BadRequest(error.to_string()),
-            Error::Forbidden(_) | Error::Internal(_) => {
+            Error::Forbidden(_) => Self::Forbidden("identity:create_application_credential"),
+            Error::Internal(_) => {
                 tracing::error!(%error, "an identity request failed");
                 Self::Internal
             }
@@ -107,10 +109,7 @@ impl Fault {
             Self::NoSuchMethod => {
                 (StatusCode::UNAUTHORIZED, "Attempted to authenticate with an unsupported method.".to_owned())
             }
-            Self::NoSystemScope => (
-                StatusCode::UNAUTHORIZED,
-                "This server has no system scope; ask for a token with a project or domain scope.".to_owned(),
-            ),
+            Self::Conflict(message) => (StatusCode::CONFLICT, message),
             Self::Forbidden(action) => {
                 (StatusCode::FORBIDDEN, format!("You are not authorized to perform the requested action: {action}."))
             }

@@ -1,5 +1,6 @@
 //! The routes of the embedded identity (iam.md sections 1 to 3). With an outside Keystone they are not there (404).
 
+mod applications;
 mod asked;
 mod body;
 mod directory;
@@ -68,6 +69,14 @@ handlers! {
     list_projects_of_user = directory::projects_of_user;
     /// `GET /v3/roles`
     list_roles = directory::roles;
+    /// `POST /v3/users/{id}/application_credentials`
+    make_application_credential = applications::create;
+    /// `GET /v3/users/{id}/application_credentials`
+    list_application_credentials = applications::list;
+    /// `GET /v3/users/{id}/application_credentials/{credential}`
+    show_application_credential = applications::show;
+    /// `DELETE /v3/users/{id}/application_credentials/{credential}`
+    end_application_credential = applications::delete;
 }
 
 /// The routes for the table. GET stands for HEAD too; who may ask is decided by each handler, since these routes make and
@@ -108,6 +117,14 @@ pub fn routes() -> Vec<Route> {
             .asks(&["name", "domain_id", "enabled"]),
         route!(GET "/v3/users/{id}", show_user, "A user", Json(200, "user")),
         route!(GET "/v3/users/{id}/projects", list_projects_of_user, "Projects a user has a role on", Json(200, "projects")),
+        route!(POST "/v3/users/{id}/application_credentials", make_application_credential,
+            "Make an application credential; the answer has its secret, once", Json(201, "application_credential")),
+        route!(GET "/v3/users/{id}/application_credentials", list_application_credentials,
+            "The user's application credentials", Json(200, "application_credentials")).asks(&["name"]),
+        route!(GET "/v3/users/{id}/application_credentials/{credential}", show_application_credential,
+            "An application credential", Json(200, "application_credential")),
+        route!(DELETE "/v3/users/{id}/application_credentials/{credential}", end_application_credential,
+            "End an application credential with its tokens", Nothing),
         route!(GET "/v3/roles", list_roles, "All roles, for admins", Json(200, "roles")).asks(&["name"]),
     ]
 }

@@ -1,7 +1,7 @@
 //! Reads the body of `POST /v3/auth/tokens` (iam.md section 2).
 
 use foggara_domain::Secret;
-use foggara_identity::issuer::{DomainRef, Login, Method, ProjectRef, UserRef, WantedScope};
+use foggara_identity::issuer::{ApplicationRef, DomainRef, Login, Method, ProjectRef, UserRef, WantedScope};
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
@@ -26,6 +26,7 @@ pub fn login(body: &[u8]) -> Result<Login, Fault> {
         let next = match word {
             "password" => password(object(identity, "password", "identity")?)?,
             "token" => Method::Token(Secret::new(string(object(identity, "token", "identity")?, "id", "token")?)),
+            "application_credential" => application(object(identity, "application_credential", "identity")?)?,
             _ => return Err(Fault::NoSuchMethod),
         };
         // Each method has one object, so a word that stands twice says nothing more.
@@ -36,16 +37,28 @@ pub fn login(body: &[u8]) -> Result<Login, Fault> {
     Ok(Login { methods, scope: scope(auth.get("scope"))? })
 }
 
-fn password(method: &Object) -> Result<Method, Fault> {
-    let user = object(method, "user", "password")?;
-    let named = match optional(user, "id", "user")? {
-        Some(id) => UserRef::Id(id),
+fn application(method: &Object) -> Result<Method, Fault> {
+    let named = match optional(method, "id", "application_credential")? {
+        Some(id) => ApplicationRef::Id(id),
         None => {
-            let name = string(user, "name", "user")?;
-            UserRef::Name(name, domain(user, "user")?.ok_or_else(|| expecting("domain", "user"))?)
+            let name = string(method, "name", "application_credential")?;
+            ApplicationRef::Name(name, user(object(method, "user", "application_credential")?)?)
         }
     };
-    Ok(Method::Password(named, Secret::new(string(user, "password", "user")?)))
+    Ok(Method::Application(named, Secret::new(string(method, "secret", "application_credential")?)))
+}
+
+fn user(user: &Object) -> Result<UserRef, Fault> {
+    if let Some(id) = optional(user, "id", "user")? {
+        return Ok(UserRef::Id(id));
+    }
+    let name = string(user, "name", "user")?;
+    Ok(UserRef::Name(name, domain(user, "user")?.ok_or_else(|| expecting("domain", "user"))?))
+}
+
+fn password(method: &Object) -> Result<Method, Fault> {
+    let named = object(method, "user", "password")?;
+    Ok(Method::Password(user(named)?, Secret::new(string(named, "password", "user")?)))
 }
 
 fn scope(wanted: Option<&Value>) -> Result<WantedScope, Fault> {
@@ -73,7 +86,10 @@ fn scope(wanted: Option<&Value>) -> Result<WantedScope, Fault> {
             domain_ref(named, "domain")?.map(WantedScope::Domain).ok_or_else(|| expecting("id or name", "domain"))
         }
         "unscoped" => Ok(WantedScope::Unscoped),
-        "system" => Err(Fault::NoSystemScope),
+        "system" => match object(wanted, "system", "scope")?.get("all") {
+            Some(Value::Bool(true)) => Ok(WantedScope::System),
+            _ => Err(wrong("scope/system/all", "true")),
+        },
         // Trusts come with an outside Keystone; here none exists, so none can be used.
         _ => Err(Fault::Unauthorized),
     }
@@ -176,7 +192,8 @@ mod tests {
         );
         assert_eq!(with_scope(json!({"project": {"name": "p"}})), project(ProjectRef::Name("p".into(), None)));
         assert_eq!(with_scope(json!({"domain": {"id": "d"}})), Ok(WantedScope::Domain(DomainRef::Id("d".into()))));
-        assert_eq!(with_scope(json!({"system": {"all": true}})), Err(Fault::NoSystemScope));
+        assert_eq!(with_scope(json!({"system": {"all": true}})), Ok(WantedScope::System));
+        assert!(matches!(with_scope(json!({"system": {"all": false}})), Err(Fault::BadRequest(_))));
         for two in [json!({"project": {"id": "p"}, "domain": {"id": "d"}}), json!({}), json!(7), json!("scoped")] {
             assert!(matches!(with_scope(two.clone()), Err(Fault::BadRequest(_))), "{two}");
         }
@@ -206,9 +223,22 @@ mod tests {
 
     #[test]
     fn methods_that_are_not_here_are_refused_by_name() {
-        let secret = json!({"id": "i", "secret": "s"});
-        let identity = json!({"methods": ["application_credential"], "application_credential": secret});
+        let identity = json!({"methods": ["totp"], "totp": {}});
         assert_eq!(read(&json!({"auth": {"identity": identity}})), Err(Fault::NoSuchMethod));
+    }
+
+    #[test]
+    fn application_credentials_by_id_and_by_name() {
+        let asked = |credential: Value| {
+            let identity = json!({"methods": ["application_credential"], "application_credential": credential});
+            read(&json!({"auth": {"identity": identity}})).map(|login| login.methods)
+        };
+        let method = |named| Ok(vec![Method::Application(named, Secret::new("s"))]);
+        assert_eq!(asked(json!({"id": "i", "secret": "s"})), method(ApplicationRef::Id("i".into())));
+        let by_name = json!({"name": "n", "user": {"id": "u"}, "secret": "s"});
+        assert_eq!(asked(by_name), method(ApplicationRef::Name("n".into(), UserRef::Id("u".into()))));
+        assert!(matches!(asked(json!({"name": "n", "secret": "s"})), Err(Fault::BadRequest(_))));
+        assert!(matches!(asked(json!({"id": "i"})), Err(Fault::BadRequest(_))));
     }
 
     #[test]

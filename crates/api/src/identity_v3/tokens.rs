@@ -85,7 +85,7 @@ fn wanted_catalogue(asked: &Asked, of: &Identified) -> Option<Vec<Service>> {
 fn catalogue_of(asked: &Asked, of: &Identified) -> Option<Vec<Service>> {
     let project = match &of.scope {
         Scope::Unscoped => return None,
-        Scope::Domain { .. } => None,
+        Scope::Domain { .. } | Scope::System => None,
         Scope::Project(project) => Some(project.id.as_str()),
     };
     Some(catalogue(&asked.base, asked.issuer.region(), project))

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use foggara_db::{Conn, accounts};
+use foggara_db::{Conn, accounts, application_credentials};
 use foggara_domain::{ProjectId, Secret};
 use rand::RngExt as _;
 use sha2::{Digest, Sha256};
@@ -12,7 +12,7 @@ use super::{
     Issuer,
     limit::Key,
     payload::{AuditId, Methods, Payload, ScopeId},
-    tokens::Checked,
+    tokens::{Checked, is_over},
 };
 use crate::Identified;
 
@@ -50,6 +50,17 @@ pub enum Method {
     Password(UserRef, Secret),
     /// By a token that it has.
     Token(Secret),
+    /// By an application credential of its own; it says what the token is for, so that no scope may be asked for.
+    Application(ApplicationRef, Secret),
+}
+
+/// An application credential as a request names it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ApplicationRef {
+    /// By id.
+    Id(String),
+    /// By its name and the user.
+    Name(String, UserRef),
 }
 
 /// What the token is to be for.
@@ -63,6 +74,8 @@ pub enum WantedScope {
     Project(ProjectRef),
     /// A domain.
     Domain(DomainRef),
+    /// The installation itself.
+    System,
 }
 
 /// A request for a token.
@@ -106,6 +119,8 @@ struct Proven {
     methods: Methods,
     /// The token that was exchanged.
     from: Option<Payload>,
+    /// The application credential, and its project.
+    application: Option<(String, ProjectId)>,
 }
 
 impl Issuer {
@@ -119,12 +134,14 @@ impl Issuer {
             let next = match method {
                 Method::Password(user, password) => self.by_password(user, password, address).await?,
                 Method::Token(token) => self.by_token(token).await?,
+                Method::Application(named, secret) => self.by_application(named, secret, address).await?,
             };
             proven = Some(match proven {
                 None => next,
                 Some(before) if before.user.id == next.user.id => Proven {
                     methods: before.methods.and(next.methods),
                     from: before.from.or(next.from),
+                    application: before.application.or(next.application),
                     user: next.user,
                 },
                 Some(_) => return Err(LoginError::Refused),
@@ -149,7 +166,7 @@ impl Issuer {
         match user {
             Some(user) if right && user.enabled => {
                 attempt.succeeded();
-                Ok(Proven { user, methods: Methods::BY_PASSWORD, from: None })
+                Ok(Proven { user, methods: Methods::BY_PASSWORD, from: None, application: None })
             }
             _ => {
                 attempt.failed(self.now());
@@ -163,13 +180,65 @@ impl Issuer {
         let Some(Checked { payload, user, .. }) = self.check(token.reveal()).await? else {
             return Err(LoginError::Refused);
         };
-        Ok(Proven { user, methods: payload.methods.and_token(), from: Some(payload) })
+        // What an application credential gave stays its own: the exchange leads nowhere else.
+        let application = match (&payload.credential, &payload.scope) {
+            (Some(id), ScopeId::Project(project)) => Some((id.clone(), ProjectId::from(project.as_str()))),
+            _ => None,
+        };
+        Ok(Proven { user, methods: payload.methods.and_token(), from: Some(payload), application })
+    }
+
+    async fn by_application(
+        &self,
+        named: &ApplicationRef,
+        secret: &Secret,
+        from: IpAddr,
+    ) -> Result<Proven, LoginError> {
+        let found = {
+            let mut conn = self.db.read().await?;
+            match named {
+                ApplicationRef::Id(id) => application_credentials::find(&mut conn, id).await?,
+                ApplicationRef::Name(name, user) => match find_user(&mut conn, user).await? {
+                    Some(user) => application_credentials::by_name(&mut conn, &user.id, name).await?,
+                    None => None,
+                },
+            }
+        };
+        let found = found.filter(|found| !is_over(found, self.now()));
+        let user = match &found {
+            Some(found) => accounts::user(&mut self.db.read().await?, &found.user).await?,
+            None => None,
+        };
+        let counted = match named {
+            ApplicationRef::Id(id) => key_of(&UserRef::Id(id.clone())),
+            ApplicationRef::Name(_, user) => key_of(user),
+        };
+        let key = Key { user: found.as_ref().map_or(counted, |found| found.id.clone()), address: from };
+        let attempt = self.limit.begin(key, || self.now()).await.map_err(|limit| {
+            tracing::warn!(address = %from, "login refused: too many failures");
+            LoginError::TooMany { retry_after_seconds: limit.retry_after_seconds }
+        })?;
+        let right = self.hashing.verify(secret, found.as_ref().map(|found| found.secret_hash.clone())).await?;
+        match (found, user) {
+            (Some(found), Some(user)) if right && user.enabled => {
+                attempt.succeeded();
+                let application = Some((found.id, found.project));
+                Ok(Proven { user, methods: Methods::BY_APPLICATION, from: None, application })
+            }
+            _ => {
+                attempt.failed(self.now());
+                tracing::info!(address = %from, "login by application credential failed");
+                Err(LoginError::Refused)
+            }
+        }
     }
 
     async fn issue(&self, proven: &Proven, wanted: &WantedScope) -> Result<Issued, LoginError> {
         let mut conn = self.db.read().await?;
         let user = &proven.user;
         let scope = match wanted {
+            _ if proven.application.is_some() => application_scope(proven, wanted),
+            WantedScope::System => Some(ScopeId::System),
             WantedScope::Default => default_scope(&mut conn, user).await?,
             WantedScope::Unscoped => Some(ScopeId::Unscoped),
             WantedScope::Project(named) => find_project(&mut conn, named, user).await?.map(ScopeId::Project),
@@ -192,12 +261,25 @@ impl Issuer {
             audit_ids,
             generation: user.generation,
             issued_at,
+            credential: proven.application.as_ref().map(|(id, _)| id.clone()),
         };
-        let identified = super::tokens::describe(&mut conn, &payload, user).await?.ok_or(LoginError::Refused)?;
+        let identified =
+            super::tokens::describe(&mut conn, &payload, user, self.now()).await?.ok_or(LoginError::Refused)?;
         drop(conn);
         let token = Secret::new(self.seal(&payload).await?);
         Ok(Issued { token, identified })
     }
+}
+
+/// An application credential is for its project, whether that is asked for or nothing is.
+fn application_scope(proven: &Proven, wanted: &WantedScope) -> Option<ScopeId> {
+    let (_, project) = proven.application.as_ref()?;
+    let fits = match wanted {
+        WantedScope::Default => true,
+        WantedScope::Project(ProjectRef::Id(id)) => proven.from.is_some() && id == project.as_str(),
+        _ => false,
+    };
+    fits.then(|| ScopeId::Project(project.to_string()))
 }
 
 async fn find_domain(conn: &mut Conn, named: &DomainRef) -> foggara_domain::Result<Option<String>> {

@@ -4,6 +4,7 @@
 //! A token is a Fernet text; nothing is stored for it. Checking one reads the user, the scope and the roles as they are
 //! now: a role that was taken away or a project that was removed counts at once.
 
+mod applications;
 mod directory;
 mod keys;
 mod limit;
@@ -20,8 +21,10 @@ use std::{
 use foggara_db::Db;
 use foggara_domain::{Result, Timestamp};
 
+pub use applications::NewApplicationCredential;
 pub use directory::{Domain, Project, Role, User};
-pub use login::{DomainRef, Issued, Login, LoginError, Method, ProjectRef, UserRef, WantedScope};
+pub use foggara_db::application_credentials::ApplicationCredential;
+pub use login::{ApplicationRef, DomainRef, Issued, Login, LoginError, Method, ProjectRef, UserRef, WantedScope};
 pub use password::Hashing;
 
 /// Keys that were read longer ago than this are read again before a token is made.

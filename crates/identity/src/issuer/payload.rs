@@ -5,6 +5,8 @@
 //! | 0 | none | user, methods, expiry, audit ids, generation, issue |
 //! | 1 | domain | user, methods, domain, expiry, audit ids, generation, issue |
 //! | 2 | project | user, methods, project, expiry, audit ids, generation, issue |
+//! | 8 | system | user, methods, expiry, audit ids, generation, issue |
+//! | 9 | project | user, methods, project, expiry, audit ids, generation, issue, application credential |
 //!
 //! Ids are pairs of a mark and bytes: 32 hexadecimal digits are packed into 16 bytes (true), other text stays as it is
 //! (false). Methods are a bit set, expiry and issue are seconds since 1970. Generation and issue are ours: the first ends
@@ -16,6 +18,8 @@ use rmp::{decode, encode};
 const PASSWORD: u32 = 2;
 /// The exchange of a token for another.
 const TOKEN: u32 = 4;
+/// The login by application credential.
+const APPLICATION: u32 = 8;
 /// No token of ours is longer; it keeps a forged length from being believed before anything else is read.
 const AUDIT_BYTES: usize = 16;
 
@@ -26,6 +30,9 @@ pub struct Methods(u32);
 impl Methods {
     /// A login by password.
     pub const BY_PASSWORD: Self = Self(PASSWORD);
+
+    /// A login by application credential.
+    pub const BY_APPLICATION: Self = Self(APPLICATION);
 
     /// The same with an exchange of tokens on top.
     #[must_use]
@@ -41,7 +48,7 @@ impl Methods {
 
     /// The words of the wire, `token` first as Keystone writes them.
     pub fn names(self) -> Vec<String> {
-        let words = [(TOKEN, "token"), (PASSWORD, "password")];
+        let words = [(TOKEN, "token"), (PASSWORD, "password"), (APPLICATION, "application_credential")];
         words.iter().filter(|(bit, _)| self.0 & bit != 0).map(|&(_, word)| word.to_owned()).collect()
     }
 }
@@ -55,6 +62,8 @@ pub enum ScopeId {
     Domain(String),
     /// A project.
     Project(String),
+    /// The installation itself.
+    System,
 }
 
 /// A random number that names a token in records, and cannot be turned back into the token.
@@ -77,6 +86,8 @@ pub struct Payload {
     pub generation: i64,
     /// When it was made, seconds since 1970.
     pub issued_at: u64,
+    /// The application credential that it was made by; only with a project.
+    pub credential: Option<String>,
 }
 
 /// The bytes are not a payload of ours.
@@ -109,9 +120,12 @@ impl Payload {
         let (version, scope) = match &self.scope {
             ScopeId::Unscoped => (0, None),
             ScopeId::Domain(id) => (1, Some(id)),
+            ScopeId::Project(id) if self.credential.is_some() => (9, Some(id)),
             ScopeId::Project(id) => (2, Some(id)),
+            ScopeId::System => (8, None),
         };
-        let _ = encode::write_array_len(&mut out, if scope.is_some() { 8 } else { 7 });
+        let members = 7 + u32::from(scope.is_some()) + u32::from(version == 9);
+        let _ = encode::write_array_len(&mut out, members);
         let _ = encode::write_uint(&mut out, version);
         pack_id(&mut out, &self.user);
         let _ = encode::write_uint(&mut out, u64::from(self.methods.0));
@@ -127,6 +141,9 @@ impl Payload {
         }
         let _ = encode::write_sint(&mut out, self.generation);
         let _ = encode::write_uint(&mut out, self.issued_at);
+        if let (9, Some(credential)) = (version, &self.credential) {
+            pack_id(&mut out, credential);
+        }
         out.into_vec()
     }
 
@@ -143,17 +160,19 @@ impl Payload {
         let scope = match (version, members) {
             (0, 7) => ScopeId::Unscoped,
             (1, 8) => ScopeId::Domain(unpack_id(&mut from)?),
-            (2, 8) => ScopeId::Project(unpack_id(&mut from)?),
+            (2, 8) | (9, 9) => ScopeId::Project(unpack_id(&mut from)?),
+            (8, 7) => ScopeId::System,
             _ => return Err(Malformed),
         };
         let expires_at = whole_seconds(decode::read_f64(&mut from)?)?;
         let audit_ids = unpack_audit_ids(&mut from)?;
         let generation = decode::read_int(&mut from)?;
         let issued_at = decode::read_int(&mut from)?;
-        if !from.is_empty() || methods.0 & !(PASSWORD | TOKEN) != 0 {
+        let credential = if version == 9 { Some(unpack_id(&mut from)?) } else { None };
+        if !from.is_empty() || methods.0 & !(PASSWORD | TOKEN | APPLICATION) != 0 {
             return Err(Malformed);
         }
-        Ok(Self { user, methods, scope, expires_at, audit_ids, generation, issued_at })
+        Ok(Self { user, methods, scope, expires_at, audit_ids, generation, issued_at, credential })
     }
 }
 
@@ -217,12 +236,18 @@ mod tests {
     }
 
     fn payloads() -> impl Strategy<Value = Payload> {
-        let scope =
-            prop_oneof![Just(ScopeId::Unscoped), ids().prop_map(ScopeId::Domain), ids().prop_map(ScopeId::Project)];
-        let methods = prop_oneof![Just(Methods(PASSWORD)), Just(Methods(PASSWORD | TOKEN)), Just(Methods(TOKEN))];
+        let project = (ids(), prop::option::of(ids())).prop_map(|(id, credential)| (ScopeId::Project(id), credential));
+        let scope = prop_oneof![
+            Just((ScopeId::Unscoped, None)),
+            Just((ScopeId::System, None)),
+            ids().prop_map(|id| (ScopeId::Domain(id), None)),
+            project,
+        ];
+        let methods =
+            prop_oneof![Just(Methods(PASSWORD)), Just(Methods(PASSWORD | TOKEN)), Just(Methods(TOKEN | APPLICATION))];
         let audit_ids = prop::collection::vec(any::<AuditId>(), 1..=2);
         (ids(), methods, scope, 0..(1_u64 << 53), audit_ids, any::<i64>(), any::<u64>()).prop_map(
-            |(user, methods, scope, expires_at, audit_ids, generation, issued_at)| Payload {
+            |(user, methods, (scope, credential), expires_at, audit_ids, generation, issued_at)| Payload {
                 user,
                 methods,
                 scope,
@@ -230,6 +255,7 @@ mod tests {
                 audit_ids,
                 generation,
                 issued_at,
+                credential,
             },
         )
     }
@@ -264,6 +290,7 @@ mod tests {
             audit_ids: vec![[7; 16]],
             generation: 1,
             issued_at: 1_699_996_400,
+            credential: None,
         };
         assert!(payload.pack().len() < 96, "{}", payload.pack().len());
     }

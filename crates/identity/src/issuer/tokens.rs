@@ -2,14 +2,17 @@
 
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use foggara_db::{Conn, accounts};
+use foggara_db::{
+    Conn, accounts,
+    application_credentials::{self, ApplicationCredential},
+};
 use foggara_domain::{Result, Timestamp};
 
 use super::{
     Issuer,
     payload::{AuditId, Payload, ScopeId},
 };
-use crate::{Authenticator, Identified, Named, Role, Scope};
+use crate::{Authenticator, Credential, Identified, Named, Role, Scope};
 
 /// A token that is valid at the moment.
 pub(super) struct Checked {
@@ -32,7 +35,7 @@ impl Issuer {
             return Ok(None);
         }
         let Some(user) = accounts::user(&mut conn, &payload.user.as_str().into()).await? else { return Ok(None) };
-        let identified = describe(&mut conn, &payload, &user).await?;
+        let identified = describe(&mut conn, &payload, &user, self.now()).await?;
         Ok(identified.map(|identified| Checked { payload, user, identified }))
     }
 
@@ -72,7 +75,12 @@ impl Authenticator for Issuer {
 }
 
 /// What a token says now; nothing when the user may no longer use it.
-pub(super) async fn describe(conn: &mut Conn, payload: &Payload, user: &accounts::User) -> Result<Option<Identified>> {
+pub(super) async fn describe(
+    conn: &mut Conn,
+    payload: &Payload,
+    user: &accounts::User,
+    now: Timestamp,
+) -> Result<Option<Identified>> {
     if !user.enabled || user.generation != payload.generation {
         return Ok(None);
     }
@@ -88,10 +96,21 @@ pub(super) async fn describe(conn: &mut Conn, payload: &Payload, user: &accounts
             let target = accounts::Target::Project(project.id.clone());
             (Scope::Project(named(project.id.as_str(), &project.name, &project.domain)), Some(target))
         }
+        ScopeId::System => (Scope::System, Some(accounts::Target::System)),
+    };
+    let application = match &payload.credential {
+        None => None,
+        Some(id) => match application_credentials::find(conn, id).await? {
+            Some(found) if found.user == user.id && !is_over(&found, now) => Some(found),
+            _ => return Ok(None),
+        },
     };
     let mut roles = Vec::new();
     if let Some(target) = target {
-        let held = accounts::roles_on(conn, &user.id, &target).await?;
+        let mut held = accounts::roles_on(conn, &user.id, &target).await?;
+        if let Some(application) = &application {
+            held.retain(|role| application.roles.contains(&role.id));
+        }
         if held.is_empty() {
             return Ok(None);
         }
@@ -105,7 +124,17 @@ pub(super) async fn describe(conn: &mut Conn, payload: &Payload, user: &accounts
         audit_ids: payload.audit_ids.iter().map(audit_text).collect(),
         issued_at: seconds(payload.issued_at),
         expires_at: seconds(payload.expires_at),
+        credential: application.map(|application| Credential {
+            id: application.id,
+            name: application.name,
+            restricted: !application.unrestricted,
+        }),
     }))
+}
+
+/// Whether a credential has ended.
+pub(super) fn is_over(credential: &ApplicationCredential, now: Timestamp) -> bool {
+    credential.expires_at.is_some_and(|end| end <= now)
 }
 
 fn named(id: &str, name: &str, domain: &accounts::Domain) -> Named {

@@ -52,6 +52,7 @@ pub(super) fn validated(body: &[u8]) -> Option<Validated> {
         roles,
         methods: token.methods.unwrap_or_default(),
         audit_ids: token.audit_ids.unwrap_or_default(),
+        credential: None,
         issued_at: Timestamp::parse(&token.issued_at)?,
         expires_at,
     };

@@ -35,7 +35,8 @@ on_both! {
         assert_eq!(roles, ["admin", "member", "reader"]);
         let held: Vec<_> = admin.assignments().await.expect("assignments").into_iter()
             .map(|held| (held.user, held.role, held.target_name)).collect();
-        let expected = ["admin", "member"].map(|role| ("admin".to_owned(), role.to_owned(), "demo".to_owned()));
+        let expected = [("admin", "demo"), ("member", "demo"), ("admin", "system")]
+            .map(|(role, target)| ("admin".to_owned(), role.to_owned(), target.to_owned()));
         assert_eq!(held, expected);
     }
 

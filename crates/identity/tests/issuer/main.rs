@@ -1,6 +1,7 @@
 //! The embedded issuer on both databases.
 
 mod accounts;
+mod applications;
 mod logins;
 mod place;
 mod tokens;

@@ -56,6 +56,7 @@ begin "a real Keystone"
 keystone=$(scripts/setup-keystone.sh)
 "$keystone/python" tests/keystone/client.py
 FOGGARA_KEYSTONE_TRUSTS=1 FOGGARA_BIN=$target/debug/foggara "$keystone/python" tests/keystone/test_keystone.py
+FOGGARA_BIN=$target/debug/foggara "$keystone/python" tests/keystone/test_same_suite.py
 
 begin "tempest, with Sahara's own plugin"
 FOGGARA_BIN=$target/debug/foggara "$(scripts/setup-tempest.sh)/python" tests/tempest/run.py

@@ -34,8 +34,9 @@ def main():
             variables = {"REAL_KEYSTONE_" + name: value for name, value in given.items()}
             # One after the other, in the order of their names: the last one rotates the keys and makes the tokens invalid.
             return subprocess.call(
-                ["cargo", "test", "-p", "foggara-identity", "--test", "keystone", "real::", "--", "--ignored",
-                 "--test-threads=1"], cwd=ROOT, env=dict(os.environ, **variables))
+                # With the features of the whole test run, so that nothing is built again.
+                ["cargo", "test", "--workspace", "--features", "foggara/failpoints", "--locked", "--test", "keystone",
+                 "real::", "--", "--ignored", "--test-threads=1"], cwd=ROOT, env=dict(os.environ, **variables))
 
 
 if __name__ == "__main__":

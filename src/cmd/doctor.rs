@@ -79,6 +79,7 @@ pub async fn run(args: DoctorArgs) -> Result<Exit> {
         Err(error) => findings.add(Level::Bad, "address", &format!("{error:#}"))?,
     }
     database(&config, &dir, &mut findings).await?;
+    identity(&config, &dir, &mut findings).await?;
     stores(&config, &dir, &mut findings)?;
     local(&config, &dir, &mut findings)?;
     Ok(if findings.bad { Exit::Failed } else { Exit::Done })
@@ -101,6 +102,24 @@ fn directory(dir: &Path, findings: &mut Findings) -> Result<()> {
     let free = found.f_bavail.saturating_mul(found.f_frsize) / (1024 * 1024);
     let level = if free < LITTLE_ROOM { Level::Note } else { Level::Good };
     findings.add(level, "disk", &format!("{free} MiB are free for the database, job binaries and logs"))
+}
+
+/// Who knows the users, and who may do what.
+async fn identity(config: &Config, dir: &Path, findings: &mut Findings) -> Result<()> {
+    match parts::policy(config, dir) {
+        Ok(_) => findings.add(Level::Good, "policy", "read")?,
+        Err(error) => findings.add(Level::Bad, "policy", &format!("{error:#}"))?,
+    }
+    let keystone = match parts::keystone(config) {
+        Ok(None) => return findings.add(Level::Good, "identity", "inside of this program"),
+        Ok(Some(keystone)) => keystone,
+        Err(error) => return findings.add(Level::Bad, "identity", &format!("{error:#}")),
+    };
+    let url = config.keystone.auth_url.as_deref().unwrap_or_default();
+    match keystone.log_in().await {
+        Ok(()) => findings.add(Level::Good, "identity", &format!("{url} takes the log-in of the service user")),
+        Err(error) => findings.add(Level::Bad, "identity", &format!("{url}: {error}")),
+    }
 }
 
 /// Folders and schemes that jobs may read.

@@ -14,7 +14,7 @@ use foggara_api::ApiState;
 use foggara_app::{App, duties, ops};
 use foggara_db::Db;
 use foggara_domain::Secret;
-use foggara_identity::{Authenticator, Issuer, admin::Admin, issuer, keystone::Keystone};
+use foggara_identity::{Authenticator, Issuer, admin::Admin, issuer, keystone::Keystone, policy::Policy};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -100,6 +100,8 @@ pub async fn run(args: ServeArgs) -> Result<()> {
         // Refused only to a leader of a process group, and that one has its session already.
         let _ = rustix::process::setsid();
     }
+    // What is wrong with the settings is told before anything is begun.
+    let (keystone, policy) = (parts::keystone(&config)?.map(Arc::new), parts::policy(&config, &data_dir)?);
     let dir = DataDir::take(&data_dir)?;
     // Taken before anything else is begun, so that a taken port changes nothing.
     let listener = TcpListener::bind(address).with_context(|| format!("listen on {address}"))?;
@@ -109,14 +111,13 @@ pub async fn run(args: ServeArgs) -> Result<()> {
     for name in parts::migrate(&db).await? {
         tracing::info!(migration = name, "database brought up to date");
     }
-    let keystone = parts::keystone(&config)?.map(Arc::new);
     let app = parts::app(&config, dir.path(), dir.host()?, db.clone(), keystone.clone()).await?;
     if keystone.is_none() {
         first_start(&db, dir.path(), address, &config).await?;
     }
     ops::clusters::ensure_public(&app).await?;
     let stopping = CancellationToken::new();
-    let state = api_state(&config, &app, keystone, db.clone(), dir.path(), stopping.clone()).await?;
+    let state = api_state(&config, &app, keystone, db.clone(), policy, stopping.clone()).await?;
     if !args.unnoted {
         credentials::note_current(dir.path());
     }
@@ -146,7 +147,7 @@ async fn api_state(
     app: &App,
     keystone: Option<Arc<Keystone>>,
     db: Db,
-    data_dir: &Path,
+    policy: Policy,
     stopping: CancellationToken,
 ) -> Result<ApiState> {
     let settings = foggara_api::Settings {
@@ -164,8 +165,7 @@ async fn api_state(
             (issuer.clone(), Some(issuer))
         }
     };
-    let policy = Arc::new(parts::policy(config, data_dir)?);
-    Ok(ApiState { app: app.clone(), authenticator, issuer, policy, settings: Arc::new(settings) })
+    Ok(ApiState { app: app.clone(), authenticator, issuer, policy: Arc::new(policy), settings: Arc::new(settings) })
 }
 
 async fn open_issuer(config: &Config, db: Db) -> Result<Issuer> {

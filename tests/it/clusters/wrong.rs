@@ -129,6 +129,10 @@ async fn names_at_the_limit_and_beyond() -> Result<()> {
         let (name, told) = refusal(api, Method::POST, "/clusters", Some(body)).await?;
         assert!(name == "INVALID_DATA" && told.contains(host) && told.contains("64"), "{name} {told}");
     }
+    // So do several of one name.
+    let several = json!({"name": long, "plugin_name": "local", "hadoop_version": "1.0", "count": 2});
+    let (name, told) = refusal(api, Method::POST, "/clusters/multiple", Some(several)).await?;
+    assert!(name == "INVALID_DATA" && told.contains("has 82 characters"), "{name} {told}");
     // Scaling makes numbers longer, too.
     settles(&world, &id, "Active").await?;
     let body = json!({"resize_node_groups": [{"name": "workers", "count": 10}]});

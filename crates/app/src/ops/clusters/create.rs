@@ -39,6 +39,9 @@ pub async fn create_many(
     many(app, caller, token, new, Some(count)).await
 }
 
+/// The longest name of a cluster; the schema cannot see the numbers of several.
+const LONGEST_NAME: usize = 80;
+
 fn taken(name: &str) -> Error {
     Error::refused(Code::NameAlreadyExists, format!("Cluster with name '{name}' already exists"))
 }
@@ -52,6 +55,11 @@ async fn many(app: &App, caller: &Caller, token: &Secret, new: NewCluster, count
         None => vec![new.name.clone()],
         Some(count) => (1..=count).map(|number| numbered_name(&new.name, number, count)).collect(),
     };
+    if let Some(name) = names.iter().find(|name| name.len() > LONGEST_NAME) {
+        let text =
+            format!("The name '{name}' has {} characters, and a cluster's has at most {LONGEST_NAME}", name.len());
+        return Err(Error::refused(Code::InvalidData, text));
+    }
     let order = Order { app: app.clone(), caller: caller.clone(), new, names, now: app.now() };
     let (made, refused): Made = app
         .db()

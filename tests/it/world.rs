@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 /// The program under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_foggara");
 /// How long anything may take.
-pub const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_secs(120);
 
 /// Which database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

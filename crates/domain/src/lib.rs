@@ -21,6 +21,7 @@ pub mod page;
 pub mod placeholder;
 pub mod plan;
 pub mod secret;
+pub mod sql;
 pub mod status;
 pub mod time;
 

@@ -154,6 +154,16 @@ sections! {
         request_seconds: u64 = 30,
     }
     /// A simulated engine, for tests of clients: it runs nothing.
+    Sql "sql" {
+        /// The program foggara-sql, where it is neither beside this program nor on PATH.
+        program: Option<PathBuf> = None,
+        /// Rows kept of each statement's result; 0 keeps all.
+        result_rows: u64 = 100_000,
+        /// MiB of memory that the operators of a script may take before they spill to disk.
+        memory_mb: u64 = 1024,
+        /// Seconds that a script may take; 0 means no limit.
+        time_limit: u64 = 0,
+    }
     Sim "sim" {
         /// Make the public clusters `sim` and `sim-idle`.
         enabled: bool = false,
@@ -203,6 +213,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[sim]`
     pub sim: Sim,
+    /// `[sql]`
+    pub sql: Sql,
 }
 
 /// Prefix of variables.

@@ -12,7 +12,7 @@ use foggara_db::{Db, SealKeys, Version};
 use foggara_domain::{Secret, Timestamp};
 use foggara_engines::{
     Plugin, Plugins,
-    local::{Local, LocalSettings},
+    local::{Local, LocalSettings, SqlSettings},
     plugins::{local::LocalPlugin, sim::SimPlugin, spark::SparkPlugin},
     sim::{Sim, SimSettings},
 };
@@ -84,6 +84,13 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
         log_limit: config.local.log_limit,
         spark_cores: config.local.spark_cores.unwrap_or(cores).max(1),
         spark_cluster: None,
+        sql: SqlSettings {
+            program: config.sql.program.clone(),
+            roots: roots(config, data_dir)?.folders().to_vec(),
+            result_rows: config.sql.result_rows,
+            memory_mb: config.sql.memory_mb.max(16),
+            time_limit_seconds: config.sql.time_limit,
+        },
         spark_home: config.local.spark_home.clone(),
         java_home: config.local.java_home.clone(),
         cgroup_root: config.local.cgroup_root.clone(),

@@ -7,6 +7,7 @@ pub mod binary;
 pub mod caller;
 pub mod cluster;
 pub mod data_source;
+pub mod direct;
 pub mod drive;
 pub mod error;
 pub mod execution;

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::sql::SqlDialect;
+
 /// Work for an engine, with local paths: everything is staged already.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
@@ -39,6 +41,9 @@ pub enum Plan {
         main_class: Option<String>,
         /// Arguments of the application.
         args: Vec<String>,
+        /// The arguments hold secrets, so that they may not stand on a command line.
+        #[serde(default)]
+        secret_args: bool,
         /// `spark.*` and other settings; they go into a properties file of mode 0600, never on the command line.
         conf: BTreeMap<String, String>,
         /// Libraries ending in `.py`, `.zip` or `.egg`.
@@ -63,6 +68,44 @@ pub enum Plan {
         /// Additional environment.
         env: BTreeMap<String, String>,
     },
+    /// A jar for Hadoop, as `hadoop jar` runs it.
+    HadoopJar {
+        /// The jar.
+        jar: PathBuf,
+        /// Class, unless the jar's manifest names it, and its arguments.
+        args: Vec<String>,
+        /// The arguments hold secrets, so that they may not stand on a command line.
+        secret_args: bool,
+        /// Settings of Hadoop.
+        properties: BTreeMap<String, String>,
+    },
+    /// Statements of SQL.
+    Sql {
+        /// Where they are.
+        script: SqlScript,
+        /// In which words.
+        dialect: SqlDialect,
+        /// Database to begin in; nothing for `default`.
+        database: Option<String>,
+        /// Values for `${name}`.
+        variables: BTreeMap<String, String>,
+        /// Settings.
+        settings: BTreeMap<String, String>,
+        /// The engine that the user wants; nothing for the one that the host has.
+        engine: Option<String>,
+        /// Whose catalogue.
+        project: String,
+    },
+}
+
+/// Statements of SQL.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SqlScript {
+    /// The statements themselves.
+    Text(String),
+    /// A file with them.
+    File(PathBuf),
 }
 
 /// The kinds of plans, to ask an engine what it takes.
@@ -76,6 +119,12 @@ pub enum PlanKind {
     Spark,
     /// [`Plan::Streaming`]
     Streaming,
+    /// [`Plan::HadoopJar`]
+    HadoopJar,
+    /// [`Plan::Sql`]
+    Sql,
+    /// A copy of files.
+    DistCp,
     /// No engine of this program runs it yet (Pig, Storm, ...); the simulated engine takes it.
     Other,
 }
@@ -88,6 +137,8 @@ impl Plan {
             Self::Java { .. } => PlanKind::Java,
             Self::Spark { .. } => PlanKind::Spark,
             Self::Streaming { .. } => PlanKind::Streaming,
+            Self::HadoopJar { .. } => PlanKind::HadoopJar,
+            Self::Sql { .. } => PlanKind::Sql,
         }
     }
 }

@@ -25,6 +25,11 @@ impl LocalRoots {
         Self(roots)
     }
 
+    /// The folders.
+    pub fn folders(&self) -> &[PathBuf] {
+        &self.0
+    }
+
     fn denied(&self, path: &Path) -> StoreError {
         let roots: Vec<String> = self.0.iter().map(|root| root.display().to_string()).collect();
         StoreError::Denied(format!(

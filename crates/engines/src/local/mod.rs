@@ -8,8 +8,10 @@ mod cgroup;
 mod command;
 mod exec;
 mod find;
+mod hadoop;
 pub mod install;
 mod launch;
+mod launcher;
 mod limit;
 mod logs;
 mod look;
@@ -19,6 +21,7 @@ mod raw;
 mod shim;
 mod shuffle;
 mod spark;
+mod sql;
 mod streaming;
 mod watch;
 
@@ -31,6 +34,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+pub use self::sql::SqlSettings;
+
 use async_trait::async_trait;
 use foggara_domain::{Tag, plan::PlanKind};
 use tokio::sync::Notify;
@@ -41,7 +46,7 @@ use self::{
     processes::boot_id,
     watch::Watch,
 };
-use crate::{Ability, Engine, EngineError, Launch, Launched, LogPiece, Observed, Stop, Stream, Voided};
+use crate::{Ability, Engine, EngineError, Launch, Launched, LogPiece, Observed, Results, Stop, Stream, Voided};
 
 /// Configuration of the local engine, `[local]`.
 #[derive(Clone, Debug)]
@@ -62,6 +67,8 @@ pub struct LocalSettings {
     pub spark_cores: usize,
     /// The cluster that Spark jobs go to; nothing for `local[N]`.
     pub spark_cluster: Option<SparkCluster>,
+    /// Settings of SQL jobs.
+    pub sql: SqlSettings,
     /// Where Spark is.
     pub spark_home: Option<PathBuf>,
     /// Where Java is.
@@ -154,16 +161,24 @@ impl Engine for Local {
     }
 
     fn ability(&self, kind: PlanKind) -> Ability {
+        let lacks = |what: &str| Ability::Lacks(what.to_owned());
+        let spark = || {
+            if find::java_of_spark(&self.settings).is_none() {
+                lacks(find::JAVA_MISSING)
+            } else if find::spark(&self.settings).is_none() {
+                lacks(find::SPARK_MISSING)
+            } else {
+                Ability::Yes
+            }
+        };
         match kind {
             PlanKind::Program | PlanKind::Streaming => Ability::Yes,
-            PlanKind::Java if find::java(&self.settings).is_none() => Ability::Lacks(find::JAVA_MISSING.to_owned()),
+            PlanKind::Java if find::java(&self.settings).is_none() => lacks(find::JAVA_MISSING),
             PlanKind::Java => Ability::Yes,
-            PlanKind::Spark if find::java_of_spark(&self.settings).is_none() => {
-                Ability::Lacks(find::JAVA_MISSING.to_owned())
-            }
-            PlanKind::Spark if find::spark(&self.settings).is_none() => Ability::Lacks(find::SPARK_MISSING.to_owned()),
-            PlanKind::Spark => Ability::Yes,
-            PlanKind::Other => Ability::Never,
+            PlanKind::Spark | PlanKind::HadoopJar => spark(),
+            PlanKind::Sql if find::sql_program(&self.settings).is_some() || spark() == Ability::Yes => Ability::Yes,
+            PlanKind::Sql => lacks(find::SQL_MISSING),
+            PlanKind::DistCp | PlanKind::Other => Ability::Never,
         }
     }
 
@@ -220,6 +235,14 @@ impl Engine for Local {
             }
         };
         read().map_err(|error| unreadable(&attempt, &error))
+    }
+
+    async fn results(&self, tag: &Tag) -> Result<Option<Results>, EngineError> {
+        let attempt = self.attempt(tag);
+        let Some(spec) = attempt.spec().map_err(|error| unreadable(&attempt, &error))? else { return Ok(None) };
+        let folder = sql::results_folder(&spec.logs);
+        let found = sql::results_of(&self.settings, &folder).await;
+        found.map_err(|error| EngineError::Unreachable(format!("{}: {error}", folder.display())))
     }
 
     async fn forget(&self, tag: &Tag) -> Result<(), EngineError> {

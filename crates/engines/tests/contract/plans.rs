@@ -81,6 +81,7 @@ async fn spark_gets_its_settings_in_a_file_and_none_on_the_command_line() {
         main: PathBuf::from("/ws/app.py"),
         main_class: Some("Main".to_owned()),
         args: texts(&["--conf", "of the application"]),
+        secret_args: false,
         conf: BTreeMap::from([
             ("spark.hadoop.fs.s3a.secret.key".to_owned(), "a-secret=with: signs\\".to_owned()),
             ("spark.foggara.id".to_owned(), "forged".to_owned()),
@@ -142,6 +143,7 @@ async fn names_that_a_command_line_cannot_carry_are_refused() {
         main: PathBuf::from("/ws/app.py"),
         main_class: None,
         args: Vec::new(),
+        secret_args: false,
         conf: BTreeMap::new(),
         py_files: vec![PathBuf::from("/ws/a,b.py")],
         jars: Vec::new(),

@@ -1,0 +1,179 @@
+//! Statements of SQL: on Spark where the host has it, else by the embedded engine `foggara-sql` (decision: a job may choose with
+//! `foggara.sql.engine`). Both read one request file of mode 0600 and leave their rows beside the job's logs.
+
+mod results;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use foggara_domain::{
+    plan::{Plan, SqlScript},
+    sql::{SqlBucket, SqlDialect, SqlRequest},
+};
+
+pub(super) use results::of as results_of;
+
+use super::{
+    LocalSettings,
+    command::{Command, private},
+    find, spark,
+};
+
+/// Settings of SQL jobs, `[sql]`.
+#[derive(Clone, Debug, Default)]
+pub struct SqlSettings {
+    /// The program `foggara-sql`, where it is neither beside ours nor on PATH.
+    pub program: Option<PathBuf>,
+    /// Folders that statements may read and write.
+    pub roots: Vec<PathBuf>,
+    /// Rows kept of each statement; 0 means all.
+    pub result_rows: u64,
+    /// MiB that the embedded engine may take before it spills.
+    pub memory_mb: u64,
+    /// Seconds that a script may take; 0 means no limit.
+    pub time_limit_seconds: u64,
+}
+
+/// What a job calls the two engines.
+const SPARK: &str = "spark";
+const EMBEDDED: &str = "embedded";
+/// A time limit that a job sets for itself, in seconds.
+const TIME_LIMIT: &str = "foggara.sql.timeout";
+/// Runs the statements of a request on Spark.
+const ON_SPARK: &str = include_str!("on_spark.py");
+
+/// The folder of the rows, beside the logs.
+pub(super) fn results_folder(logs: &Path) -> PathBuf {
+    logs.join("results")
+}
+
+pub(super) fn command(
+    plan: &Plan,
+    settings: &LocalSettings,
+    workspace: &Path,
+    logs: &Path,
+    tag: &str,
+    fault: &Path,
+) -> Result<Command, String> {
+    let Plan::Sql { script, dialect, database, variables, settings: given, engine, project } = plan else {
+        return Err("not a plan of SQL".to_owned());
+    };
+    let script = match script {
+        SqlScript::Text(text) => text.clone(),
+        SqlScript::File(path) => {
+            fs::read_to_string(path).map_err(|error| format!("cannot read the script {}: {error}", path.display()))?
+        }
+    };
+    let mut given = given.clone();
+    let time_limit = match given.remove(TIME_LIMIT) {
+        None => settings.sql.time_limit_seconds,
+        Some(text) => {
+            let asked: u64 = text.parse().map_err(|_| format!("{TIME_LIMIT} is '{text}': it has to be seconds"))?;
+            let least = |limit: u64| if limit == 0 { asked } else { limit.min(asked) };
+            least(settings.sql.time_limit_seconds)
+        }
+    };
+    let embedded = chosen(engine.as_deref(), settings)?;
+    let home = settings.data_dir.join("sql").join(project).join(if embedded { EMBEDDED } else { SPARK });
+    let (catalogue, warehouse, results) = (home.join("catalogue"), home.join("warehouse"), results_folder(logs));
+    for folder in [&catalogue, &warehouse, &results] {
+        fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    }
+    let request = SqlRequest {
+        script,
+        dialect: *dialect,
+        variables: variables.clone(),
+        buckets: buckets(&given),
+        settings: given.clone(),
+        database: database.clone().unwrap_or_else(|| "default".to_owned()),
+        catalogue: catalogue.clone(),
+        warehouse: warehouse.clone(),
+        roots: settings.sql.roots.clone(),
+        workspace: workspace.to_owned(),
+        results,
+        result_rows: settings.sql.result_rows,
+        memory_bytes: settings.sql.memory_mb.saturating_mul(1024 * 1024),
+        time_limit_seconds: time_limit,
+        fault: fault.to_owned(),
+    };
+    let file = workspace.join(".sql-request.json");
+    let text = serde_json::to_vec(&request).map_err(|error| error.to_string())?;
+    private(&file, &text)?;
+    let file = file.display().to_string();
+    if embedded {
+        let program = find::sql_program(settings).ok_or(find::SQL_MISSING)?;
+        let argv = vec![program.display().to_string(), "run".to_owned(), "--request".to_owned(), file];
+        return Ok(Command { argv, env: BTreeMap::new(), litter: None, note: Some("by the embedded SQL engine") });
+    }
+    if *dialect == SqlDialect::Presto {
+        return Err(format!("statements of Presto need the embedded SQL engine: {}", find::SQL_MISSING));
+    }
+    let main = workspace.join(".sql-on-spark.py");
+    private(&main, ON_SPARK.as_bytes())?;
+    let mut conf: BTreeMap<String, String> = given
+        .into_iter()
+        .filter(|(key, _)| key.starts_with("spark.") || key.starts_with("fs."))
+        .map(|(key, value)| (if key.starts_with("fs.") { format!("spark.hadoop.{key}") } else { key }, value))
+        .collect();
+    conf.extend([
+        ("spark.sql.catalogImplementation".to_owned(), "hive".to_owned()),
+        ("spark.sql.warehouse.dir".to_owned(), warehouse.display().to_string()),
+        (
+            "spark.hadoop.javax.jdo.option.ConnectionURL".to_owned(),
+            format!("jdbc:derby:;databaseName={};create=true", catalogue.join("metastore").display()),
+        ),
+    ]);
+    let plan = Plan::Spark {
+        main,
+        main_class: None,
+        args: vec![file],
+        secret_args: false,
+        conf,
+        py_files: Vec::new(),
+        jars: Vec::new(),
+        files: Vec::new(),
+    };
+    Ok(Command { note: Some("by Spark"), ..spark::command(&plan, settings, workspace, tag)? })
+}
+
+/// Whether the embedded engine runs the statements.
+fn chosen(engine: Option<&str>, settings: &LocalSettings) -> Result<bool, String> {
+    let spark = find::spark(settings).is_some() && find::java_of_spark(settings).is_some();
+    match engine {
+        Some(EMBEDDED) if find::sql_program(settings).is_none() => {
+            Err(format!("the job wants the embedded SQL engine, and {}", find::SQL_MISSING))
+        }
+        Some(EMBEDDED) => Ok(true),
+        Some(SPARK) if !spark => Err(format!("the job wants Spark for its statements, and {}", find::SPARK_MISSING)),
+        Some(SPARK) => Ok(false),
+        _ => Ok(!spark),
+    }
+}
+
+/// Where the buckets of S3 and OBS are and how to get in, from the job's settings by Hadoop's names.
+fn buckets(settings: &BTreeMap<String, String>) -> Vec<SqlBucket> {
+    let mut found = Vec::new();
+    for store in ["obs", "s3a"] {
+        let get = |name: &str| {
+            let key = format!("fs.{store}.{name}");
+            settings.get(&key).or_else(|| settings.get(&format!("spark.hadoop.{key}"))).cloned()
+        };
+        let Some(endpoint) = get("endpoint") else { continue };
+        let endpoint = if endpoint.contains("://") { endpoint } else { format!("https://{endpoint}") };
+        found.push(SqlBucket {
+            bucket: "*".to_owned(),
+            endpoint,
+            region: get("endpoint.region").unwrap_or_else(|| "us-east-1".to_owned()),
+            access_key: get("access.key"),
+            secret_key: get("secret.key"),
+            session_token: get("session.token"),
+            path_style: get("path.style.access").is_none_or(|text| text == "true"),
+        });
+    }
+    // One entry answers for every bucket; OBS's own names win.
+    found.truncate(1);
+    found
+}

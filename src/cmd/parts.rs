@@ -88,7 +88,7 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
             program: config.sql.program.clone(),
             roots: roots(config, data_dir)?.folders().to_vec(),
             result_rows: config.sql.result_rows,
-            memory_mb: config.sql.memory_mb.max(16),
+            memory_mb: config.sql.memory_mb,
             time_limit_seconds: config.sql.time_limit,
         },
         spark_home: config.local.spark_home.clone(),

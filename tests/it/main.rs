@@ -12,5 +12,6 @@ mod rights;
 mod serve;
 mod servers;
 mod spark_clusters;
+mod sql;
 mod world;
 mod wrong_input;

@@ -21,6 +21,7 @@ pub mod node_group;
 pub mod page;
 pub mod placeholder;
 pub mod plan;
+pub mod redact;
 pub mod secret;
 pub mod sql;
 pub mod status;

@@ -4,6 +4,7 @@ mod cancel;
 mod delete;
 mod direct;
 mod explain;
+mod logs;
 mod submit;
 
 pub(crate) use cancel::stop_for_cluster;
@@ -12,6 +13,7 @@ pub use delete::delete;
 pub(crate) use direct::words_of;
 pub use direct::{Refusal, search, submit_direct};
 pub use explain::explain;
+pub use logs::logs;
 use std::sync::Arc;
 
 use foggara_db::{clusters, events, executions};
@@ -95,23 +97,6 @@ pub async fn refresh(app: &App, caller: &Caller, id: &ExecutionId) -> Result<Exe
 pub async fn history(app: &App, caller: &Caller, id: &ExecutionId) -> Result<Vec<Event>> {
     get(app, caller, id).await?;
     events::of_execution(&mut app.db().read().await?, id).await
-}
-
-/// A piece of a job's log. Empty while nothing was written; the log of an ended execution stays until it is deleted.
-pub async fn logs(
-    app: &App,
-    caller: &Caller,
-    id: &ExecutionId,
-    stream: Stream,
-    offset: u64,
-    limit: usize,
-) -> Result<LogPiece> {
-    let row = get(app, caller, id).await?;
-    let nothing = LogPiece { bytes: Vec::new(), next_offset: offset, size: 0 };
-    let Some(tag) = &row.tag else { return Ok(nothing) };
-    let engine = engine_of(app, &row).await?;
-    let engine = engine.as_deref().unwrap_or_else(|| app.plugins().nodes());
-    engine.logs(tag, stream, offset, limit).await.map_err(|error| Error::unavailable(format!("log of {id}: {error}")))
 }
 
 /// The rows of an SQL job's statements; nothing when its job kept none.

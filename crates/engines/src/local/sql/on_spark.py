@@ -74,7 +74,9 @@ def run(spark, request):
         entry["seconds"] = round(time.monotonic() - began, 3)
         done.append(entry)
         put(answer, json.dumps({"total": len(statements), "statements": done}))
-        print("statement %d of %d: %s, %.1f s" % (number + 1, len(statements), entry["kind"], entry["seconds"]), file=sys.stderr)
+        # spark-submit puts a driver's stderr among its stdout; the JVM has the real one.
+        spark._jvm.System.err.println(
+            "statement %d of %d: %s, %.1f s" % (number + 1, len(statements), entry["kind"], entry["seconds"]))
 
 
 def keep(frame, entry, name, results, cap):
@@ -104,6 +106,8 @@ def main():
     fcntl.flock(turn, fcntl.LOCK_EX)
     from pyspark.sql import SparkSession
     fault = None
+    # The rows of a statement must not be held back when the process is killed.
+    sys.stdout.reconfigure(line_buffering=True)
     spark = SparkSession.builder.enableHiveSupport().getOrCreate()
     try:
         if request["database"] != "default":
@@ -112,11 +116,11 @@ def main():
     except Exception as error:  # pylint: disable=broad-except
         text = str(error).split("\n\nJVM stacktrace")[0].strip()
         fault = " ".join(line.strip() for line in text.splitlines() if line.strip())[:2000] or type(error).__name__
+        spark._jvm.System.err.println(fault)
     finally:
         spark.stop()
     if fault:
         put(request["fault"], fault)
-        print(fault, file=sys.stderr)
         sys.exit(1)
 
 

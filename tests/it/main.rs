@@ -7,6 +7,7 @@ mod commands;
 mod crash;
 mod engines;
 mod identity;
+mod launcher;
 mod lifecycle;
 mod rights;
 mod serve;

@@ -12,8 +12,7 @@ use crate::{
 
 /// Sahara's Hive: the script sees params, and the data sources as `${INPUT}` and `${OUTPUT}`.
 pub(super) fn hive(staged: &Staged) -> Result<Plan> {
-    let mut variables: BTreeMap<String, String> =
-        staged.params.iter().map(|(key, value)| (key.clone(), text(value))).collect();
+    let mut variables = params(staged);
     for (name, path) in [("INPUT", &staged.input), ("OUTPUT", &staged.output)] {
         if let Some(path) = path {
             variables.entry(name.to_owned()).or_insert_with(|| path.display().to_string());
@@ -27,14 +26,18 @@ pub(super) fn hql(staged: &Staged) -> Result<Plan> {
     Ok(plan(staged, statements(staged)?, SqlDialect::Hive, BTreeMap::new()))
 }
 
-/// MRS's SparkScript: the first main.
+/// MRS's SparkScript: the first main, which sees params too.
 pub(super) fn spark_script(staged: &Staged) -> Result<Plan> {
-    Ok(plan(staged, SqlScript::File(staged.main()?.path.clone()), SqlDialect::Spark, BTreeMap::new()))
+    Ok(plan(staged, SqlScript::File(staged.main()?.path.clone()), SqlDialect::Spark, params(staged)))
 }
 
 /// MRS's SparkSql: the statements are the args.
 pub(super) fn spark_sql(staged: &Staged) -> Result<Plan> {
     Ok(plan(staged, statements(staged)?, SqlDialect::Spark, BTreeMap::new()))
+}
+
+fn params(staged: &Staged) -> BTreeMap<String, String> {
+    staged.params.iter().map(|(key, value)| (key.clone(), text(value))).collect()
 }
 
 fn statements(staged: &Staged) -> Result<SqlScript> {

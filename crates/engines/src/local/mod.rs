@@ -34,7 +34,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-pub use self::sql::SqlSettings;
+pub use self::sql::{SqlEngine, SqlSettings};
 
 use async_trait::async_trait;
 use foggara_domain::{Tag, plan::PlanKind};
@@ -143,6 +143,11 @@ impl Local {
             spark: find::spark(settings).map(|spark| spark.home),
             cgroups: cgroup::usable_root(settings.cgroup_root.as_deref()),
         }
+    }
+
+    /// What runs SQL on this host soonest. The error says how to get an engine.
+    pub fn sql_engine(settings: &LocalSettings) -> Result<SqlEngine, String> {
+        sql::light(settings)
     }
 
     fn attempt(&self, tag: &Tag) -> Attempt {

@@ -37,9 +37,25 @@ pub struct SqlSettings {
     pub time_limit_seconds: u64,
 }
 
-/// What a job calls the two engines.
-const SPARK: &str = "spark";
-const EMBEDDED: &str = "embedded";
+/// What runs statements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SqlEngine {
+    /// Spark, with Hive's words and a catalogue of its own.
+    Spark,
+    /// `foggara-sql`.
+    Embedded,
+}
+
+impl SqlEngine {
+    /// What a job calls it (`foggara.sql.engine`), and its folder of tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Spark => "spark",
+            Self::Embedded => "embedded",
+        }
+    }
+}
+
 /// A time limit that a job sets for itself, in seconds.
 const TIME_LIMIT: &str = "foggara.sql.timeout";
 /// Runs the statements of a request on Spark.
@@ -76,8 +92,10 @@ pub(super) fn command(
             least(settings.sql.time_limit_seconds)
         }
     };
-    let embedded = chosen(engine.as_deref(), settings)?;
-    let home = settings.data_dir.join("sql").join(project).join(if embedded { EMBEDDED } else { SPARK });
+    // Spark does not speak Presto's words.
+    let wanted = if *dialect == SqlDialect::Presto { Some("embedded") } else { engine.as_deref() };
+    let engine = chosen(wanted, settings)?;
+    let home = settings.data_dir.join("sql").join(project).join(engine.name());
     let (catalogue, warehouse, results) = (home.join("catalogue"), home.join("warehouse"), results_folder(logs));
     for folder in [&catalogue, &warehouse, &results] {
         fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
@@ -103,13 +121,10 @@ pub(super) fn command(
     let text = serde_json::to_vec(&request).map_err(|error| error.to_string())?;
     private(&file, &text)?;
     let file = file.display().to_string();
-    if embedded {
+    if engine == SqlEngine::Embedded {
         let program = find::sql_program(settings).ok_or(find::SQL_MISSING)?;
         let argv = vec![program.display().to_string(), "run".to_owned(), "--request".to_owned(), file];
         return Ok(Command { argv, env: BTreeMap::new(), litter: None, note: Some("by the embedded SQL engine") });
-    }
-    if *dialect == SqlDialect::Presto {
-        return Err(format!("statements of Presto need the embedded SQL engine: {}", find::SQL_MISSING));
     }
     let main = workspace.join(".sql-on-spark.py");
     private(&main, ON_SPARK.as_bytes())?;
@@ -139,18 +154,24 @@ pub(super) fn command(
     Ok(Command { note: Some("by Spark"), ..spark::command(&plan, settings, workspace, tag)? })
 }
 
-/// Whether the embedded engine runs the statements.
-fn chosen(engine: Option<&str>, settings: &LocalSettings) -> Result<bool, String> {
-    let spark = find::spark(settings).is_some() && find::java_of_spark(settings).is_some();
-    match engine {
-        Some(EMBEDDED) if find::sql_program(settings).is_none() => {
-            Err(format!("the job wants the embedded SQL engine, and {}", find::SQL_MISSING))
-        }
-        Some(EMBEDDED) => Ok(true),
-        Some(SPARK) if !spark => Err(format!("the job wants Spark for its statements, and {}", find::SPARK_MISSING)),
-        Some(SPARK) => Ok(false),
-        _ => Ok(!spark),
+/// The engine for a job: the one that it wants, else Spark where the host has it, else the embedded one.
+fn chosen(wanted: Option<&str>, settings: &LocalSettings) -> Result<SqlEngine, String> {
+    let spark = || find::spark(settings).is_some() && find::java_of_spark(settings).is_some();
+    let embedded = || find::sql_program(settings).is_some();
+    match wanted {
+        Some("embedded") if embedded() => Ok(SqlEngine::Embedded),
+        Some("embedded") => Err(format!("the job wants the embedded SQL engine, and {}", find::SQL_MISSING)),
+        Some("spark") if spark() => Ok(SqlEngine::Spark),
+        Some("spark") => Err(format!("the job wants Spark for its statements, and {}", find::SPARK_MISSING)),
+        _ if spark() => Ok(SqlEngine::Spark),
+        _ if embedded() => Ok(SqlEngine::Embedded),
+        _ => Err(find::SQL_MISSING.to_owned()),
     }
+}
+
+/// The engine of this host for small statements: the embedded one starts in a moment, Spark in seconds.
+pub(super) fn light(settings: &LocalSettings) -> Result<SqlEngine, String> {
+    chosen(Some("embedded"), settings).or_else(|_| chosen(None, settings))
 }
 
 /// Where the buckets of S3 and OBS are and how to get in, from the job's settings by Hadoop's names.

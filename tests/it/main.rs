@@ -11,6 +11,7 @@ mod lifecycle;
 mod rights;
 mod serve;
 mod servers;
+mod signing;
 mod spark_clusters;
 mod world;
 mod wrong_input;

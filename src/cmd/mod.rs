@@ -5,6 +5,7 @@ mod client;
 mod clusters;
 mod credentials;
 mod data_dir;
+pub mod distcp;
 mod doctor;
 mod engines;
 mod jobs;

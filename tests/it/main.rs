@@ -5,6 +5,7 @@ mod cluster_crash;
 mod clusters;
 mod commands;
 mod crash;
+mod distcp;
 mod engines;
 mod identity;
 mod lifecycle;

@@ -164,6 +164,7 @@ proptest! {
                 Plan::Program { env, .. } | Plan::Streaming { env, .. } => env,
                 Plan::Java { properties, .. } => properties,
                 Plan::Spark { conf, .. } => conf,
+                Plan::DistCp { settings, .. } => &settings.0,
             };
             // In an environment dots become underscores; Spark gets Hadoop's settings under a prefix.
             let reaches = |key: &str| {

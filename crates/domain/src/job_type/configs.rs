@@ -4,9 +4,18 @@ use serde_json::{Map, Value};
 
 use crate::{Code, Error, Result};
 
-/// Configs that are credentials: shown as `""`, kept sealed (sahara-v1.1.md section 8.2).
-const CREDENTIALS: [&str; 4] =
-    ["fs.swift.service.sahara.username", "fs.swift.service.sahara.password", "fs.s3a.access.key", "fs.s3a.secret.key"];
+/// Configs that are credentials: shown as `""`, kept sealed (sahara-v1.1.md section 8.2); the last three are Hadoop's and OBS's.
+const CREDENTIALS: [&str; 7] = [
+    "fs.swift.service.sahara.username",
+    "fs.swift.service.sahara.password",
+    "fs.s3a.access.key",
+    "fs.s3a.secret.key",
+    "fs.s3a.session.token",
+    "fs.obs.access.key",
+    "fs.obs.secret.key",
+];
+/// Ends of Hadoop's keys for one bucket, `fs.s3a.bucket.NAME.access.key`.
+const OF_BUCKETS: [&str; 3] = [".access.key", ".secret.key", ".session.token"];
 
 /// Keys by which we find a job again or decide whether it is run again; a request may not set them (lifecycle.md "Launch
 /// without doubles"). On `local` the master is ours too.
@@ -29,7 +38,9 @@ const FOR_HADOOP: &str = "spark.hadoop.";
 
 /// Whether the value of a config is a secret.
 pub fn is_credential(key: &str) -> bool {
-    CREDENTIALS.contains(&key.strip_prefix(FOR_HADOOP).unwrap_or(key))
+    let key = key.strip_prefix(FOR_HADOOP).unwrap_or(key);
+    let is_of_bucket = key.starts_with("fs.s3a.bucket.") || key.starts_with("fs.obs.bucket.");
+    CREDENTIALS.contains(&key) || (is_of_bucket && OF_BUCKETS.iter().any(|end| key.ends_with(end)))
 }
 
 /// Refuses the keys that are ours, with their name.

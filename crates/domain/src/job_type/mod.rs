@@ -4,6 +4,7 @@
 //! conflict 5), which no engine of this program runs yet.
 
 pub mod configs;
+pub mod distcp;
 pub mod hints;
 mod java;
 mod shell;

@@ -10,7 +10,7 @@ use std::{
 
 use foggara_domain::plan::Plan;
 
-use super::{LocalSettings, attempt::create, find, spark, streaming};
+use super::{LocalSettings, attempt::create, distcp, find, spark, streaming};
 
 /// What to run and with which environment.
 pub(super) struct Command {
@@ -53,6 +53,7 @@ pub(super) fn of(
                 litter: Some(unfinished),
             }
         }
+        Plan::DistCp { .. } => distcp::command(plan, settings, workspace, fault)?,
     };
     for (key, value) in surroundings(workspace) {
         command.env.entry(key.to_owned()).or_insert(value);

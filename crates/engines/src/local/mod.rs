@@ -6,6 +6,7 @@
 mod attempt;
 mod cgroup;
 mod command;
+mod distcp;
 mod exec;
 mod find;
 pub mod install;
@@ -35,6 +36,7 @@ use async_trait::async_trait;
 use foggara_domain::{Tag, plan::PlanKind};
 use tokio::sync::Notify;
 
+pub use self::distcp::{CopySettings, CopyTask};
 use self::{
     attempt::{Attempt, Decision},
     lost::Lost,
@@ -48,7 +50,7 @@ use crate::{Ability, Engine, EngineError, Launch, Launched, LogPiece, Observed, 
 pub struct LocalSettings {
     /// The data directory.
     pub data_dir: PathBuf,
-    /// The program whose hidden subcommands `shim` and `streaming` are ours.
+    /// The program whose hidden subcommands `shim`, `streaming` and `distcp` are ours.
     pub program: PathBuf,
     /// Name of the plugin whose jobs these are.
     pub plugin: &'static str,
@@ -66,6 +68,8 @@ pub struct LocalSettings {
     pub spark_home: Option<PathBuf>,
     /// Where Java is.
     pub java_home: Option<PathBuf>,
+    /// What a copying job is told of the stores.
+    pub copying: CopySettings,
     /// A control group below which jobs get theirs; without it the server's own, where that can be written.
     pub cgroup_root: Option<PathBuf>,
 }
@@ -155,7 +159,7 @@ impl Engine for Local {
 
     fn ability(&self, kind: PlanKind) -> Ability {
         match kind {
-            PlanKind::Program | PlanKind::Streaming => Ability::Yes,
+            PlanKind::Program | PlanKind::Streaming | PlanKind::DistCp => Ability::Yes,
             PlanKind::Java if find::java(&self.settings).is_none() => Ability::Lacks(find::JAVA_MISSING.to_owned()),
             PlanKind::Java => Ability::Yes,
             PlanKind::Spark if find::java_of_spark(&self.settings).is_none() => {

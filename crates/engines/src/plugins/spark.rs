@@ -301,7 +301,7 @@ impl Plugin for SparkPlugin {
     fn ability(&self, kind: PlanKind) -> Ability {
         match kind {
             PlanKind::Program | PlanKind::Spark => self.any.ability(kind),
-            PlanKind::Java | PlanKind::Streaming | PlanKind::Other => Ability::Never,
+            PlanKind::Java | PlanKind::Streaming | PlanKind::DistCp | PlanKind::Other => Ability::Never,
         }
     }
 

@@ -11,7 +11,7 @@ use std::{
 use foggara_domain::{Tag, plan::Plan};
 use foggara_engines::{
     Ended, Engine, EngineError, Launch, Launched, Observed, Stream,
-    local::{Local, LocalSettings},
+    local::{CopySettings, Local, LocalSettings},
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -86,6 +86,7 @@ impl Place {
             spark_cluster: None,
             spark_home: None,
             java_home: None,
+            copying: CopySettings::default(),
             cgroup_root: Some(dir.path().join("no-cgroups")),
         };
         change(&mut settings);

@@ -10,7 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
+use foggara_domain::Secret;
+use serde::{Deserialize, Serialize, Serializer};
 use toml::{Table, Value};
 
 /// A setting in the reference.
@@ -140,6 +141,21 @@ sections! {
         /// Folders; data sources and binaries outside of them are refused. Unset: [DIR/files].
         roots: Option<Vec<PathBuf>> = None,
     }
+    /// Objects of S3 and of what speaks its protocol (OBS, MinIO): for urls that come without credentials of their own.
+    StoresS3 "stores.s3" {
+        /// Its address, https://host[:port]. Unset: AWS.
+        endpoint: Option<String> = None,
+        /// Region that requests are signed for. Unset: read off the endpoint, else us-east-1.
+        region: Option<String> = None,
+        /// Access key. Every project's jobs read and write with it: give it only what all of them may do.
+        access_key: Option<String> = None,
+        /// Its secret.
+        secret_key: Option<SecretString> = None,
+        /// Bucket in the path (true) or in the host's name (false). Unset: by the endpoint.
+        path_style: Option<bool> = None,
+        /// Send requests without a signature when there are no keys, for buckets that are open to everybody.
+        allow_anonymous: bool = false,
+    }
     /// Limits; each that is overrun is answered with its name and value.
     Limits "limits" {
         /// Bytes of a JSON body.
@@ -174,6 +190,16 @@ sections! {
     }
 }
 
+/// A secret setting: it is never printed, not even where all settings are.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+pub struct SecretString(pub Secret);
+
+impl Serialize for SecretString {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str("***")
+    }
+}
+
 /// What a server does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -193,6 +219,8 @@ pub enum Role {
 pub struct Stores {
     /// `[stores.file]`
     pub file: StoresFile,
+    /// `[stores.s3]`
+    pub s3: StoresS3,
 }
 
 /// All settings.
@@ -365,6 +393,19 @@ impl Config {
         if let Some(root) = stores.file.roots.iter().flatten().find(|root| !root.is_absolute()) {
             return Err(("stores.file.roots", format!("{} is not an absolute path", root.display())));
         }
+        let is_url = |text: &&String| !text.starts_with("https://") && !text.starts_with("http://");
+        if stores.s3.endpoint.as_ref().filter(is_url).is_some() {
+            return Err(("stores.s3.endpoint", "it is not of the form https://host or https://host:port".to_owned()));
+        }
+        match (&stores.s3.access_key, &stores.s3.secret_key) {
+            (Some(_), None) => {
+                return Err(("stores.s3.secret_key", "it is unset, and there is an access_key".to_owned()));
+            }
+            (None, Some(_)) => {
+                return Err(("stores.s3.access_key", "it is unset, and there is a secret_key".to_owned()));
+            }
+            _ => {}
+        }
         Ok(())
     }
 }
@@ -470,12 +511,24 @@ mod tests {
             ("[server]\nregion = ' '", "server.region", "empty"),
             ("[server]\ncors_origins = ['example.org']", "server.cors_origins", "example.org"),
             ("[stores.file]\nroots = ['data']", "stores.file.roots", "absolute"),
+            ("[stores.s3]\nendpoint = 'host'", "stores.s3.endpoint", "https://host"),
+            ("[stores.s3]\naccess_key = 'a'", "stores.s3.secret_key", "unset"),
+            ("[stores.s3]\nsecret_key = 'a'", "stores.s3.access_key", "unset"),
         ] {
             let error = load(file, &[]).expect_err(file);
             assert!(error.starts_with(&format!("f.toml: {key}: ")) && error.contains(reason), "{error}");
         }
         let error = load("", &[("FOGGARA__JOBS__MAX_WAITING", "0")]).expect_err("refused");
         assert!(error.starts_with("FOGGARA__JOBS__MAX_WAITING: jobs.max_waiting: "), "{error}");
+    }
+
+    #[test]
+    fn a_secret_is_taken_as_it_stands_and_never_shown() {
+        let pairs = [("FOGGARA__STORES__S3__ACCESS_KEY", "1"), ("FOGGARA__STORES__S3__SECRET_KEY", "123")];
+        let config = load("", &pairs).expect("settings");
+        assert_eq!(config.stores.s3.secret_key, Some(SecretString(Secret::new("123"))));
+        assert!(!format!("{config:?}").contains("123"), "{config:?}");
+        assert_eq!(Value::try_from(&config.stores.s3.secret_key).ok(), Some(Value::from("***")));
     }
 
     #[test]

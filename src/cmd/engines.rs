@@ -41,13 +41,14 @@ enum Action {
 }
 
 /// The job types by what they become on `local`.
-pub const TYPES: [(&str, PlanKind); 6] = [
+pub const TYPES: [(&str, PlanKind); 7] = [
     ("Shell", PlanKind::Program),
     ("MapReduce.Streaming", PlanKind::Streaming),
     ("Java", PlanKind::Java),
     ("Spark", PlanKind::Spark),
     ("MapReduce (jar)", PlanKind::HadoopJar),
     ("Hive, Spark SQL", PlanKind::Sql),
+    ("DistCp", PlanKind::DistCp),
 ];
 
 /// A line per job type: what it is, and what is missing. A directory that is no server's yet is left as it is.

@@ -5,7 +5,7 @@
 
 use axum::http::StatusCode;
 use foggara_domain::{Code, Error};
-use foggara_identity::Error as IdentityError;
+use foggara_identity::{Error as IdentityError, aksk::Refusal};
 
 /// Why a request is not answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,8 @@ pub enum Fault {
     Domain(Error),
     /// No valid token (401).
     Unauthorized,
+    /// The signature of the request is not believed (401).
+    Signature(Refusal),
     /// The project in the path is not the token's (401, as the original).
     WrongProject,
     /// The token has no project (503, as the original).
@@ -89,6 +91,9 @@ impl Fault {
             Self::Domain(error) => of_domain(error),
             Self::Unauthorized => {
                 said(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "The request you have made requires authentication.")
+            }
+            Self::Signature(refusal) => {
+                said(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", &crate::signing::message(refusal))
             }
             Self::WrongProject => said(
                 StatusCode::UNAUTHORIZED,

@@ -20,6 +20,7 @@ pub mod route;
 #[cfg(test)]
 mod routes_page;
 pub mod sahara;
+pub mod signing;
 pub mod transport;
 
 use std::{sync::Arc, time::Duration};

@@ -1,7 +1,7 @@
 //! What an engine can be asked to run. Job types become plans and plans go to engines, so that a new job type needs no
 //! change in an engine and a new engine none in a job type.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +96,44 @@ pub enum Plan {
         /// Whose catalogue.
         project: String,
     },
+    /// A copy of files and folders between stores.
+    DistCp {
+        /// Files or folders: urls, or absolute paths.
+        sources: Vec<String>,
+        /// Where to.
+        destination: String,
+        /// How.
+        options: CopyOptions,
+        /// `fs.s3a.*` and `fs.obs.*`, keys among them.
+        settings: HiddenSettings,
+    },
+}
+
+/// How a copy is made; the names are those of Hadoop's `distcp`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyOptions {
+    /// `-update`: copy what differs in size or is older at the destination.
+    pub update: bool,
+    /// `-overwrite`: copy all, whatever is there.
+    pub overwrite: bool,
+    /// `-delete`: remove at the destination what the source does not have.
+    pub delete: bool,
+    /// `-i`: go on after a file that cannot be copied.
+    pub ignore_failures: bool,
+    /// `-skipcrccheck`: with `-update`, the same size is enough.
+    pub skip_check: bool,
+    /// `-m`: how many files at once.
+    pub at_once: u32,
+}
+
+/// Settings with secrets among them: Debug shows the keys only. What is written of them belongs into a file of mode 0600.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HiddenSettings(pub BTreeMap<String, String>);
+
+impl fmt::Debug for HiddenSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// Statements of SQL.
@@ -123,7 +161,7 @@ pub enum PlanKind {
     HadoopJar,
     /// [`Plan::Sql`]
     Sql,
-    /// A copy of files.
+    /// [`Plan::DistCp`]
     DistCp,
     /// No engine of this program runs it yet (Pig, Storm, ...); the simulated engine takes it.
     Other,
@@ -139,6 +177,7 @@ impl Plan {
             Self::Streaming { .. } => PlanKind::Streaming,
             Self::HadoopJar { .. } => PlanKind::HadoopJar,
             Self::Sql { .. } => PlanKind::Sql,
+            Self::DistCp { .. } => PlanKind::DistCp,
         }
     }
 }

@@ -165,6 +165,7 @@ proptest! {
                 Plan::Java { properties, .. } | Plan::HadoopJar { properties, .. } => properties,
                 Plan::Spark { conf, .. } => conf,
                 Plan::Sql { settings, .. } => settings,
+                Plan::DistCp { settings, .. } => &settings.0,
             };
             // In an environment dots become underscores; Spark gets Hadoop's settings under a prefix.
             let reaches = |key: &str| {

@@ -57,6 +57,7 @@ fn bears_id(fault: &Fault) -> bool {
         Fault::Domain(_) | Fault::NotAcceptable | Fault::TooLarge { .. } | Fault::BrokenBody => true,
         Fault::TooSlow { .. } => true,
         Fault::Unauthorized
+        | Fault::Signature(_)
         | Fault::WrongProject
         | Fault::NoProject
         | Fault::ShortPath

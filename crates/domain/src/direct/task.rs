@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::Value;
+
 use super::{
     Kind,
     secret::revealed,
@@ -13,7 +15,10 @@ use super::{
 };
 use crate::{
     Code, Error, Result,
-    job_type::configs::{is_credential, refuse_identity_key},
+    job_type::{
+        configs::{is_credential, refuse_identity_key},
+        distcp,
+    },
     plan::{Plan, PlanKind, SqlScript},
     sql::SqlDialect,
 };
@@ -39,11 +44,8 @@ pub enum Task {
         /// The words.
         options: SparkSubmit,
     },
-    /// A copy of files.
-    DistCp {
-        /// Options, sources, destination.
-        words: Vec<String>,
-    },
+    /// A copy of files; nothing has to be fetched for it.
+    DistCp(Plan),
     /// Flink's client.
     Flink,
 }
@@ -122,7 +124,11 @@ impl Task {
                     SparkSubmit { main: Some(text), database: words.get(1).cloned(), ..SparkSubmit::default() };
                 Ok(Self::Sql { dialect: SqlDialect::Presto, is_file: false, options })
             }
-            Kind::DistCp => Ok(Self::DistCp { words }),
+            Kind::DistCp => {
+                let configs =
+                    properties.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
+                Ok(Self::DistCp(distcp::plan(&words, &configs)?))
+            }
             Kind::Flink => Ok(Self::Flink),
         }
     }
@@ -133,7 +139,7 @@ impl Task {
             Self::Spark(_) => PlanKind::Spark,
             Self::MapReduce { .. } => PlanKind::HadoopJar,
             Self::Sql { .. } => PlanKind::Sql,
-            Self::DistCp { .. } => PlanKind::DistCp,
+            Self::DistCp(_) => PlanKind::DistCp,
             Self::Flink => PlanKind::Other,
         }
     }
@@ -147,7 +153,7 @@ impl Task {
             }
             Self::MapReduce { jar, .. } => vec![jar],
             Self::Sql { is_file: true, options, .. } => options.main.iter().map(String::as_str).collect(),
-            Self::Sql { .. } | Self::DistCp { .. } | Self::Flink => Vec::new(),
+            Self::Sql { .. } | Self::DistCp(_) | Self::Flink => Vec::new(),
         }
     }
 
@@ -210,7 +216,7 @@ impl Task {
                     project: ready.project,
                 })
             }
-            Self::DistCp { words } => refuse(format!("DistCp: {} words", words.len())),
+            Self::DistCp(plan) => Ok(plan),
             Self::Flink => refuse("Flink jobs need a Flink cluster"),
         }
     }
@@ -311,6 +317,7 @@ mod tests {
             (Kind::Spark, &["x.txt"], "neither"),
             (Kind::HiveScript, &[], "the script's path is missing"),
             (Kind::SparkSql, &["--driver-memory", "1g"], "the text of the statements is missing"),
+            (Kind::DistCp, &["-delete", "/a", "/b"], "-delete only with"),
             (Kind::HiveSql, &[" "], "the text of the statements is missing"),
         ] {
             let error = read(kind, words).expect_err(says).to_string();

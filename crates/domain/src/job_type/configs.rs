@@ -4,9 +4,16 @@ use serde_json::{Map, Value};
 
 use crate::{Code, Error, Result};
 
-/// Configs that are credentials: shown as `""`, kept sealed (sahara-v1.1.md section 8.2).
-const CREDENTIALS: [&str; 4] =
-    ["fs.swift.service.sahara.username", "fs.swift.service.sahara.password", "fs.s3a.access.key", "fs.s3a.secret.key"];
+/// Configs that are credentials: shown as `""`, kept sealed (sahara-v1.1.md section 8.2); the last three are Hadoop's and OBS's.
+const CREDENTIALS: [&str; 7] = [
+    "fs.swift.service.sahara.username",
+    "fs.swift.service.sahara.password",
+    "fs.s3a.access.key",
+    "fs.s3a.secret.key",
+    "fs.s3a.session.token",
+    "fs.obs.access.key",
+    "fs.obs.secret.key",
+];
 
 /// Keys by which we find a job again or decide whether it is run again; a request may not set them (lifecycle.md "Launch
 /// without doubles"). On `local` the master is ours too.

@@ -4,6 +4,7 @@
 //! conflict 5), which no engine of this program runs yet.
 
 pub mod configs;
+pub mod distcp;
 pub mod hints;
 mod java;
 mod shell;
@@ -21,7 +22,6 @@ use serde_json::{Map, Value};
 use crate::{
     Code, DataSourceId, Error, Result,
     data_source::DataSource,
-    direct::task::{Ready, Task},
     interface,
     job_template::{InterfaceArgument, JobTemplate},
     plan::{Plan, PlanKind},
@@ -196,7 +196,7 @@ const fn mrs_only(name: &'static str, mains: Mains, plan_kind: PlanKind, plan: f
 
 /// The words of a copy are the args.
 fn dist_cp(staged: &Staged) -> Result<Plan> {
-    Task::DistCp { words: staged.args.clone() }.plan(Ready { properties: staged.own_configs(), ..Ready::default() })
+    distcp::plan(&staged.args, &staged.configs)
 }
 
 /// The types that no engine of this program runs never come to a plan: execute refuses them.

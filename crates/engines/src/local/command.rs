@@ -10,7 +10,7 @@ use std::{
 
 use foggara_domain::plan::Plan;
 
-use super::{LocalSettings, attempt::create, find, hadoop, spark, sql, streaming};
+use super::{LocalSettings, attempt::create, distcp, find, hadoop, spark, sql, streaming};
 
 /// What to run and with which environment.
 pub(super) struct Command {
@@ -61,6 +61,7 @@ pub(super) fn of(
                 note: None,
             }
         }
+        Plan::DistCp { .. } => distcp::command(plan, settings, workspace, fault)?,
     };
     for (key, value) in surroundings(workspace) {
         command.env.entry(key.to_owned()).or_insert(value);

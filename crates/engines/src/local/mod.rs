@@ -6,6 +6,7 @@
 mod attempt;
 mod cgroup;
 mod command;
+mod distcp;
 mod exec;
 mod find;
 mod hadoop;
@@ -40,6 +41,7 @@ use async_trait::async_trait;
 use foggara_domain::{Tag, plan::PlanKind};
 use tokio::sync::Notify;
 
+pub use self::distcp::{CopySettings, CopyTask};
 use self::{
     attempt::{Attempt, Decision},
     lost::Lost,
@@ -53,7 +55,7 @@ use crate::{Ability, Engine, EngineError, Launch, Launched, LogPiece, Observed, 
 pub struct LocalSettings {
     /// The data directory.
     pub data_dir: PathBuf,
-    /// The program whose hidden subcommands `shim` and `streaming` are ours.
+    /// The program whose hidden subcommands `shim`, `streaming` and `distcp` are ours.
     pub program: PathBuf,
     /// Name of the plugin whose jobs these are.
     pub plugin: &'static str,
@@ -73,6 +75,8 @@ pub struct LocalSettings {
     pub spark_home: Option<PathBuf>,
     /// Where Java is.
     pub java_home: Option<PathBuf>,
+    /// What a copying job is told of the stores.
+    pub copying: CopySettings,
     /// A control group below which jobs get theirs; without it the server's own, where that can be written.
     pub cgroup_root: Option<PathBuf>,
 }
@@ -177,13 +181,13 @@ impl Engine for Local {
             }
         };
         match kind {
-            PlanKind::Program | PlanKind::Streaming => Ability::Yes,
+            PlanKind::Program | PlanKind::Streaming | PlanKind::DistCp => Ability::Yes,
             PlanKind::Java if find::java(&self.settings).is_none() => lacks(find::JAVA_MISSING),
             PlanKind::Java => Ability::Yes,
             PlanKind::Spark | PlanKind::HadoopJar => spark(),
             PlanKind::Sql if find::sql_program(&self.settings).is_some() || spark() == Ability::Yes => Ability::Yes,
             PlanKind::Sql => lacks(find::SQL_MISSING),
-            PlanKind::DistCp | PlanKind::Other => Ability::Never,
+            PlanKind::Other => Ability::Never,
         }
     }
 

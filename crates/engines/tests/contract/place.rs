@@ -11,7 +11,7 @@ use std::{
 use foggara_domain::{Tag, plan::Plan};
 use foggara_engines::{
     Ended, Engine, EngineError, Launch, Launched, Observed, Stream,
-    local::{Local, LocalSettings, SqlSettings},
+    local::{CopySettings, Local, LocalSettings, SqlSettings},
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -87,6 +87,7 @@ impl Place {
             sql: SqlSettings::default(),
             spark_home: None,
             java_home: None,
+            copying: CopySettings::default(),
             cgroup_root: Some(dir.path().join("no-cgroups")),
         };
         change(&mut settings);

@@ -160,7 +160,7 @@ async fn names_that_a_command_line_cannot_carry_are_refused() {
 #[tokio::test]
 async fn what_this_host_can_run_is_told_with_the_way_to_get_it() {
     let place = host("17.0.1");
-    for kind in [PlanKind::Program, PlanKind::Streaming, PlanKind::Java, PlanKind::Spark] {
+    for kind in [PlanKind::Program, PlanKind::Streaming, PlanKind::DistCp, PlanKind::Java, PlanKind::Spark] {
         assert_eq!(place.engine.ability(kind), Ability::Yes, "{kind:?}");
     }
     assert_eq!(place.engine.ability(PlanKind::Other), Ability::Never);

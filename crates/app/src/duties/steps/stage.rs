@@ -251,6 +251,13 @@ impl Resolver<'_> {
                 ("fs.s3a.access.key", "accesskey"),
                 ("fs.s3a.secret.key", "secretkey"),
                 ("fs.s3a.endpoint", "endpoint"),
+                ("fs.s3a.connection.ssl.enabled", "ssl"),
+                ("fs.s3a.path.style.access", "bucket_in_path"),
+            ],
+            "obs" => &[
+                ("fs.obs.access.key", "accesskey"),
+                ("fs.obs.secret.key", "secretkey"),
+                ("fs.obs.endpoint", "endpoint"),
             ],
             _ => &[],
         };

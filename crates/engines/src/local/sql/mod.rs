@@ -27,8 +27,6 @@ use super::{
 pub struct SqlSettings {
     /// The program `foggara-sql`, where it is neither beside ours nor on PATH.
     pub program: Option<PathBuf>,
-    /// Folders that statements may read and write.
-    pub roots: Vec<PathBuf>,
     /// Rows kept of each statement; 0 means all.
     pub result_rows: u64,
     /// MiB that the embedded engine may take before it spills.
@@ -104,12 +102,12 @@ pub(super) fn command(
         script,
         dialect: *dialect,
         variables: variables.clone(),
-        buckets: buckets(&given),
+        buckets: buckets(&given, settings),
         settings: given.clone(),
         database: database.clone().unwrap_or_else(|| "default".to_owned()),
         catalogue: catalogue.clone(),
         warehouse: warehouse.clone(),
-        roots: settings.sql.roots.clone(),
+        roots: settings.copying.roots.clone(),
         workspace: workspace.to_owned(),
         results,
         result_rows: settings.sql.result_rows,
@@ -174,27 +172,32 @@ pub(super) fn light(settings: &LocalSettings) -> Result<SqlEngine, String> {
     chosen(Some("embedded"), settings).or_else(|_| chosen(None, settings))
 }
 
-/// Where the buckets of S3 and OBS are and how to get in, from the job's settings by Hadoop's names.
-fn buckets(settings: &BTreeMap<String, String>) -> Vec<SqlBucket> {
-    let mut found = Vec::new();
-    for store in ["obs", "s3a"] {
-        let get = |name: &str| {
-            let key = format!("fs.{store}.{name}");
-            settings.get(&key).or_else(|| settings.get(&format!("spark.hadoop.{key}"))).cloned()
-        };
-        let Some(endpoint) = get("endpoint") else { continue };
-        let endpoint = if endpoint.contains("://") { endpoint } else { format!("https://{endpoint}") };
-        found.push(SqlBucket {
-            bucket: "*".to_owned(),
-            endpoint,
-            region: get("endpoint.region").unwrap_or_else(|| "us-east-1".to_owned()),
-            access_key: get("access.key"),
-            secret_key: get("secret.key"),
-            session_token: get("session.token"),
-            path_style: get("path.style.access").is_none_or(|text| text == "true"),
-        });
-    }
-    // One entry answers for every bucket; OBS's own names win.
-    found.truncate(1);
-    found
+/// Where the buckets of S3 and OBS are and how to get in: by the job's settings with Hadoop's names, else by the operator's.
+fn buckets(given: &BTreeMap<String, String>, settings: &LocalSettings) -> Vec<SqlBucket> {
+    let of_job = |store: &str, name: &str| {
+        let key = format!("fs.{store}.{name}");
+        given.get(&key).or_else(|| given.get(&format!("spark.hadoop.{key}"))).cloned()
+    };
+    let of_operator = |word: &str| settings.copying.s3.0.get(word).cloned();
+    // OBS's own names win; one entry answers for every bucket.
+    let store = ["obs", "s3a"].into_iter().find(|store| of_job(store, "endpoint").is_some()).unwrap_or("s3a");
+    let Some(endpoint) = of_job(store, "endpoint").or_else(|| of_operator("endpoint")) else { return Vec::new() };
+    let endpoint = if endpoint.contains("://") { endpoint } else { format!("https://{endpoint}") };
+    let path_style = of_job(store, "path.style.access").or_else(|| of_operator("path_style"));
+    // Keys of one come whole from one place.
+    let keys = match of_job(store, "access.key") {
+        Some(access) => (Some(access), of_job(store, "secret.key"), of_job(store, "session.token")),
+        None => (of_operator("access_key"), of_operator("secret_key"), None),
+    };
+    vec![SqlBucket {
+        bucket: "*".to_owned(),
+        endpoint,
+        region: of_job(store, "endpoint.region")
+            .or_else(|| of_operator("region"))
+            .unwrap_or_else(|| "us-east-1".to_owned()),
+        access_key: keys.0,
+        secret_key: keys.1,
+        session_token: keys.2,
+        path_style: path_style.is_none_or(|text| text == "true"),
+    }]
 }

@@ -1,5 +1,7 @@
 //! Clusters: where executions run (sahara-v1.1.md section 9), and the templates that they are made of.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -96,6 +98,9 @@ pub struct ClusterSettings {
     pub use_autoconfig: Option<bool>,
     /// Domain of the nodes' names.
     pub domain_name: Option<String>,
+    /// Tags that MRS's clients gave it; no request of Sahara's knows them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 impl Default for ClusterSettings {
@@ -108,11 +113,12 @@ impl Default for ClusterSettings {
             shares: None,
             use_autoconfig: Some(true),
             domain_name: None,
+            tags: BTreeMap::new(),
         }
     }
 }
 
-/// Names of the members of [`ClusterSettings`].
+/// Names of the members of [`ClusterSettings`] that a request of Sahara's can give.
 pub const SETTINGS: [&str; 7] = [
     "default_image_id",
     "cluster_configs",

@@ -98,9 +98,25 @@ pub struct ClusterSettings {
     pub use_autoconfig: Option<bool>,
     /// Domain of the nodes' names.
     pub domain_name: Option<String>,
-    /// Tags that MRS's clients gave it; no request of Sahara's knows them.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    /// What MRS's clients said of it; no request of Sahara's knows it.
+    #[serde(skip_serializing_if = "MrsShape::is_empty")]
+    pub mrs: MrsShape,
+}
+
+/// What MRS's clients said of a cluster. It changes nothing of what the cluster is, and is shown again to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MrsShape {
+    /// Tags by key.
     pub tags: BTreeMap<String, String>,
+    /// Members of the request that made it, by their names there; never a password.
+    pub shown: Map<String, Value>,
+}
+
+impl MrsShape {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Default for ClusterSettings {
@@ -113,7 +129,7 @@ impl Default for ClusterSettings {
             shares: None,
             use_autoconfig: Some(true),
             domain_name: None,
-            tags: BTreeMap::new(),
+            mrs: MrsShape::default(),
         }
     }
 }

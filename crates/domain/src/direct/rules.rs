@@ -127,8 +127,7 @@ pub fn words(kind: Kind, words: &[String]) -> Result<()> {
 pub fn properties(properties: &BTreeMap<String, String>) -> Result<()> {
     let long: usize = properties.iter().map(|(key, value)| key.chars().count() + value.chars().count()).sum();
     if long > LONGEST_PROPERTIES {
-        let why =
-            format_args!("{long} characters in all, and at most {LONGEST_PROPERTIES} are allowed").to_string();
+        let why = format_args!("{long} characters in all, and at most {LONGEST_PROPERTIES} are allowed").to_string();
         return wrong("properties", why);
     }
     for (number, (key, value)) in properties.iter().enumerate() {

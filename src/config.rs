@@ -321,7 +321,7 @@ const LONGEST: u64 = 10 * 366 * 24 * 3600;
 impl Config {
     /// What types cannot say. The error names the setting and the reason.
     fn check(&self) -> Result<(), (&'static str, String)> {
-        let Self { server, keystone, jobs, local, stores, limits, sim } = self;
+        let Self { server, keystone, jobs, local, stores, limits, sim, sql } = self;
         let count = |value: Option<usize>| value.map_or(1, |value| u64::try_from(value).unwrap_or(u64::MAX));
         for (key, value, least, most) in [
             ("server.token_lifetime", server.token_lifetime, 1, LONGEST),
@@ -339,6 +339,8 @@ impl Config {
             ("limits.staged_binary", limits.staged_binary, 1, u64::MAX),
             ("limits.fetch_seconds", limits.fetch_seconds, 1, LONGEST),
             ("limits.request_seconds", limits.request_seconds, 1, LONGEST),
+            ("sql.memory_mb", sql.memory_mb, 16, u64::MAX / (1024 * 1024)),
+            ("sql.time_limit", sql.time_limit, 0, LONGEST),
             ("sim.run_ms", sim.run_ms, 0, LONGEST * 1000),
         ] {
             if value < least {

@@ -37,6 +37,8 @@ pub enum Fault {
     },
     /// The connection broke while the body was read (400).
     BrokenBody,
+    /// A refusal by MRS's code.
+    Mrs(Box<crate::mrs::error::Refused>),
     /// Not done in time (504).
     TooSlow {
         /// The deadline.
@@ -89,6 +91,7 @@ impl Fault {
         let said = |status, name, message: &str| Said { status, name, message: message.to_owned(), retry_after: None };
         match self {
             Self::Domain(error) => of_domain(error),
+            Self::Mrs(refused) => refused.said(),
             Self::Unauthorized => {
                 said(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "The request you have made requires authentication.")
             }

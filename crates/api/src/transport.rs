@@ -51,7 +51,10 @@ pub fn answer_fault(fault: &Fault, surface: Surface, base: &str) -> Response {
         return signing::answer(refusal, surface == Surface::Sahara, base);
     }
     match surface {
+        // A route of Sahara's that was called by MRS's body (spec/README.md conflict 13).
+        _ if matches!(fault, Fault::Mrs(_)) => crate::mrs::error::answer(fault, surface, base),
         Surface::Sahara | Surface::Ops => crate::sahara::error::answer(fault, base),
+        Surface::MrsV11 | Surface::MrsV2 => crate::mrs::error::answer(fault, surface, base),
         Surface::Own => crate::own::problem::answer(fault, base),
         Surface::Identity => {
             let said = fault.said();
@@ -69,6 +72,7 @@ pub fn wrap(routes: Router<ApiState>, collections: Vec<&'static str>, state: Api
     let inner = routes.fallback(no_route).method_not_allowed_fallback(no_method).with_state(state);
     let service = ServiceBuilder::new()
         .layer(from_fn(stamp))
+        .layer(from_fn(crate::mrs::error::in_language))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(cors)
         .layer(from_fn_with_state(enter_state, enter))
@@ -150,7 +154,7 @@ async fn admit(entering: &Entering, surface: Surface, request: &mut Request) -> 
     };
     tracing::debug!(user = %caller.user, project = %caller.project, "admitted");
     let mut json = false;
-    if surface == Surface::Sahara {
+    if surface.names_projects() {
         let spelling = path::read(request.method(), request.uri().path(), &entering.collections);
         let spelling = spelling.ok_or(Fault::ShortPath)?;
         if spelling.project.is_some_and(|project| project != caller.project.as_str()) {

@@ -46,31 +46,45 @@ pub async fn submit_direct(
     token: &Secret,
     order: Order,
 ) -> std::result::Result<Execution, Refusal> {
-    let read = task::Task::read(order.direct.kind, &order.args, &order.properties);
-    let task = read.map_err(|error| match error {
-        Error::Refused { message, .. } => Refusal::Wrong(message),
-        other => Refusal::Other(other),
-    })?;
+    let task = read(&order)?;
     let cluster = clusters::get(&mut app.db().read().await?, &caller.project, &order.cluster).await?;
     let Some(cluster) = cluster else { return Err(Refusal::NoCluster(order.cluster)) };
     if !takes_jobs(&cluster) {
         return Err(Refusal::ClusterState(cluster.status));
     }
-    let name = order.direct.kind.v2_name();
-    let ability = app.plugins().get(&cluster.plugin).map_or(Ability::Never, |plugin| plugin.ability(task.plan_kind()));
-    match ability {
-        Ability::Yes => {}
-        Ability::Never => {
-            return Err(Refusal::Unsupported(format!("cluster '{}' does not run {name} jobs", cluster.name)));
-        }
-        Ability::Lacks(what) => {
-            return Err(Refusal::Unsupported(format!("cluster '{}' cannot run {name} jobs: {what}", cluster.name)));
-        }
-    }
+    check_ability(app, &order, &task, &cluster.name, &cluster.plugin)?;
     let id = ExecutionId::new();
     let now = app.now();
-    let filling = Filling { app: app.clone(), caller: caller.clone(), order, id: id.clone(), now };
+    let filling = Filling { app: app.clone(), caller: caller.clone(), order, id: id.clone(), now, waits: false };
     Ok(store(app, caller, token, id, filling).await?)
+}
+
+/// Reads an order's words.
+pub(super) fn read(order: &Order) -> std::result::Result<task::Task, Refusal> {
+    let read = task::Task::read(order.direct.kind, &order.args, &order.properties);
+    read.map_err(|error| match error {
+        Error::Refused { message, .. } => Refusal::Wrong(message),
+        other => Refusal::Other(other),
+    })
+}
+
+/// Whether clusters of a plugin run such jobs.
+pub(super) fn check_ability(
+    app: &App,
+    order: &Order,
+    task: &task::Task,
+    cluster: &str,
+    plugin: &str,
+) -> std::result::Result<(), Refusal> {
+    let name = order.direct.kind.v2_name();
+    let ability = app.plugins().get(plugin).map_or(Ability::Never, |plugin| plugin.ability(task.plan_kind()));
+    match ability {
+        Ability::Yes => Ok(()),
+        Ability::Never => Err(Refusal::Unsupported(format!("cluster '{cluster}' does not run {name} jobs"))),
+        Ability::Lacks(what) => {
+            Err(Refusal::Unsupported(format!("cluster '{cluster}' cannot run {name} jobs: {what}")))
+        }
+    }
 }
 
 /// MRS takes jobs only for clusters that run.
@@ -84,12 +98,14 @@ pub async fn search(app: &App, caller: &Caller, search: &Search) -> Result<(u64,
 }
 
 #[derive(Clone)]
-struct Filling {
-    app: App,
-    caller: Caller,
-    order: Order,
-    id: ExecutionId,
-    now: Timestamp,
+pub(super) struct Filling {
+    pub app: App,
+    pub caller: Caller,
+    pub order: Order,
+    pub id: ExecutionId,
+    pub now: Timestamp,
+    /// The job may wait for its cluster, which is being made with it.
+    pub waits: bool,
 }
 
 impl Orders for Filling {
@@ -97,7 +113,7 @@ impl Orders for Filling {
         let Order { name, cluster, args, properties, direct } = self.order;
         let caller = &self.caller;
         let found = clusters::get(conn, &caller.project, &cluster).await?;
-        if !found.is_some_and(|cluster| takes_jobs(&cluster)) {
+        if !found.is_some_and(|cluster| self.waits || takes_jobs(&cluster)) {
             return Err(Error::refused(Code::InvalidReference, format!("cluster '{cluster}' takes no jobs any more")));
         }
         check_cap(&self.app, conn, &caller.project).await?;

@@ -4,15 +4,17 @@ mod cancel;
 mod delete;
 mod direct;
 mod explain;
+mod flow;
 mod logs;
 mod submit;
 
 pub(crate) use cancel::stop_for_cluster;
 pub use cancel::{cancel, update};
-pub use delete::delete;
+pub use delete::{delete, delete_many};
 pub(crate) use direct::words_of;
 pub use direct::{Refusal, search, submit_direct};
 pub use explain::explain;
+pub use flow::run_flow;
 pub use logs::logs;
 use std::sync::Arc;
 

@@ -8,6 +8,8 @@ mod crash;
 mod engines;
 mod identity;
 mod lifecycle;
+mod mrs;
+mod mrs_wrong;
 mod rights;
 mod serve;
 mod servers;

@@ -10,6 +10,8 @@ mod engines;
 mod identity;
 mod launcher;
 mod lifecycle;
+mod mrs;
+mod mrs_wrong;
 mod rights;
 mod serve;
 mod servers;

@@ -264,7 +264,8 @@ pub fn of(fault: &Fault, v2: bool) -> Refused {
 /// A refusal by a rule as another code; faults that have a code of their own keep it.
 pub fn ruled(fault: Fault, code: Code) -> Fault {
     match fault {
-        Fault::Domain(Error::Refused { code: Rule::IdempotencyConflict, .. }) => fault,
+        // Those that have a code of their own.
+        Fault::Domain(Error::Refused { code: Rule::IdempotencyConflict | Rule::NameAlreadyExists, .. }) => fault,
         Fault::Domain(Error::Refused { message, .. } | Error::BadParameter(message)) => code.fault(message),
         other => other,
     }

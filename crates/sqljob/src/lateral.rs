@@ -71,21 +71,26 @@ impl RelationPlanner for Laterals {
             .carried());
         }
         let table = TableReference::bare(lateral.table.as_str());
-        let mut projection: Vec<Expr> =
+        let kept: Vec<Expr> =
             plan.schema().columns().into_iter().filter(|column| column.name != "__one").map(Expr::Column).collect();
+        let (mut before, mut after) = (kept.clone(), kept);
         let mut unnested = Vec::new();
+        // Making rows loses the name of the table; a name that nothing else has leads to the column until it gets its own.
         for (index, (expr, default)) in made.into_iter().enumerate() {
             let name = lateral.columns.get(index).map_or(default, String::as_str);
-            projection.push(expr.alias_qualified(Some(table.clone()), name));
-            unnested.push(Column::new(Some(table.clone()), name));
+            let inner = format!("__made_{}_{index}", lateral.table);
+            before.push(expr.alias(&inner));
+            after.push(Expr::Column(Column::from_name(&inner)).alias_qualified(Some(table.clone()), name));
+            unnested.push(Column::from_name(&inner));
         }
         let options = UnnestOptions {
             null_handling: if lateral.outer { NullHandling::PreserveAndExpandEmpty } else { NullHandling::Drop },
             ..UnnestOptions::default()
         };
         let plan = LogicalPlanBuilder::from(plan)
-            .project(projection)?
+            .project(before)?
             .unnest_columns_with_options(unnested, options)?
+            .project(after)?
             .build()?;
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation { plan, alias: None })))
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use datafusion::sql::sqlparser::{
-    ast::{Query, Spanned},
+    ast::Query,
     parser::Parser,
     tokenizer::{Location, Token},
 };
@@ -348,9 +348,4 @@ impl<'a> Reader<'a> {
         }
         kind::parse(&text).map(|kind| kind::show(&kind)).map_err(|fault| fault.at(place))
     }
-}
-
-/// Place at which a piece of a query stands; line 0 when unknown.
-pub fn place_of(node: &impl Spanned) -> Location {
-    node.span().start
 }

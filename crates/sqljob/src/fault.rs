@@ -189,5 +189,6 @@ fn strip(text: &str) -> String {
     ] {
         text = text.strip_prefix(word).unwrap_or(text);
     }
-    text.split("This issue was likely caused by a bug").next().unwrap_or(text).to_owned()
+    // The only catalogue has a name that no script says.
+    text.split("This issue was likely caused by a bug").next().unwrap_or(text).replace("'project.", "'")
 }

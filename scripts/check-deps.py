@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "foggara-stores": {"foggara-db", "foggara-domain"},
     "foggara-identity": {"foggara-db", "foggara-domain"},
     "foggara-engines": {"foggara-domain"},
+    "foggara-sqljob": {"foggara-domain"},
     "foggara-db": {"foggara-domain"},
     "foggara-domain": set(),
     "foggara-testkit": set(),

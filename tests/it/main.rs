@@ -6,6 +6,7 @@ mod clusters;
 mod commands;
 mod crash;
 mod distcp;
+mod embedded;
 mod engines;
 mod identity;
 mod launcher;

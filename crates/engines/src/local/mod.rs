@@ -124,6 +124,8 @@ pub struct Report {
     pub java: Option<PathBuf>,
     /// Home of Spark.
     pub spark: Option<PathBuf>,
+    /// The embedded SQL engine.
+    pub sql: Option<PathBuf>,
     /// Where control groups of jobs are made.
     pub cgroups: Option<PathBuf>,
 }
@@ -145,6 +147,7 @@ impl Local {
         Report {
             java: find::java(settings),
             spark: find::spark(settings).map(|spark| spark.home),
+            sql: find::sql_program(settings),
             cgroups: cgroup::usable_root(settings.cgroup_root.as_deref()),
         }
     }

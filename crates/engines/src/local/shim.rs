@@ -85,7 +85,7 @@ pub(super) fn run(folder: &Path) -> io::Result<Ending> {
         Err(error) => ExitRecord { fault: Some(format!("cannot fork: {error}")), ..ExitRecord::default() },
     };
     if let Ok(text) = std::fs::read_to_string(attempt.fault_file()) {
-        record.fault = Some(text);
+        record.fault = Some(text.trim_end().to_owned());
     }
     record.started_at = Some(started);
     record.ended_at = Some(now());

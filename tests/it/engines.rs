@@ -18,7 +18,7 @@ pub fn spark_home() -> Result<PathBuf> {
 }
 
 /// Compiles one Java class into a jar.
-fn jar(dir: &Path, class: &str, source: &str, class_path: &str) -> Result<Vec<u8>> {
+pub fn jar(dir: &Path, class: &str, source: &str, class_path: &str) -> Result<Vec<u8>> {
     let file = dir.join(format!("{class}.java"));
     std::fs::write(&file, source)?;
     let compiled = Command::new("javac").args(["-cp", class_path, "-d"]).arg(dir.join("classes")).arg(&file).output();
@@ -64,7 +64,7 @@ async fn a_java_job_gets_options_arguments_and_its_class_path() -> Result<()> {
 const QUICK: [(&str, &str); 2] =
     [("spark.ui.enabled", "false"), ("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")];
 
-fn quick(more: &[(&str, &str)]) -> Value {
+pub fn quick(more: &[(&str, &str)]) -> Value {
     QUICK
         .iter()
         .chain(more)

@@ -12,6 +12,7 @@ mod identity;
 mod launcher;
 mod lifecycle;
 mod mrs;
+mod mrs_engines;
 mod mrs_wrong;
 mod rights;
 mod serve;

@@ -41,12 +41,19 @@ async fn statements_of_hive_run_on_spark_and_its_tables_last() -> Result<()> {
     assert!(explained.to_string().contains("by Spark"), "{explained}");
 
     // A second job sees the table; a third fails with Spark's words.
-    let id = world.execute(&template, body("select count(*) from words")).await?;
+    // A text that is no number is NULL, as in the embedded engine.
+    let id = world.execute(&template, body("select count(*) from words; select cast('x' as int), 1 + 'y'")).await?;
     ends(&world, &id, "SUCCEEDED").await?;
-    assert_eq!(String::from_utf8(world.api.log(&id, "stdout").await?)?, "3\n");
+    assert_eq!(String::from_utf8(world.api.log(&id, "stdout").await?)?, "3\nNULL\tNULL\n");
     let id = world.execute(&template, body("select nothing from words")).await?;
     let row = ends(&world, &id, "FAILED").await?;
     let reason = row["info"]["reason"].as_str().context("a reason")?;
     assert!(reason.contains("nothing") && reason.contains("line 1"), "{reason}");
+    // What does not end in time is ended.
+    let mut long = body("select max(a.id * b.id) from range(1000000000) a cross join range(1000000000) b");
+    long["job_configs"]["configs"]["foggara.sql.timeout"] = json!("3");
+    let id = world.execute(&template, long).await?;
+    let row = ends(&world, &id, "FAILED").await?;
+    assert!(row["info"]["reason"].to_string().contains("over the time limit of 3 seconds"), "{row}");
     Ok(())
 }

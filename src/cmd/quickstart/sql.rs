@@ -21,7 +21,8 @@ impl Session<'_> {
         let engine = match Local::sql_engine(settings) {
             Ok(SqlEngine::Spark) if !with_spark => {
                 return print(
-                    "SQL         not now: `quickstart --spark` runs it on Spark, `foggara-sql` beside this program in a moment\n",
+                    "SQL         not now: `quickstart --spark` runs it on Spark; `cargo build --release -p foggara-sqljob` makes the program \
+                     that runs it in a moment\n",
                 );
             }
             Ok(engine) => engine,

@@ -20,6 +20,17 @@ const RUN_JAR: &str = "org.apache.hadoop.util.RunJar";
 const JARS: [&str; 6] =
     ["hadoop-client-api", "hadoop-client-runtime", "slf4j-api", "jcl-over-slf4j", "log4j-", "snappy-java"];
 
+/// What Hadoop says of a job's progress and counters goes to the job's stderr, as `hadoop jar` writes it.
+const LOGGING: &str = "\
+rootLogger.level = info
+rootLogger.appenderRef.stderr.ref = stderr
+appender.stderr.type = Console
+appender.stderr.name = stderr
+appender.stderr.target = SYSTEM_ERR
+appender.stderr.layout.type = PatternLayout
+appender.stderr.layout.pattern = %d{yyyy-MM-dd HH:mm:ss} %p %c{1}: %m%n
+";
+
 pub(super) fn command(
     settings: &LocalSettings,
     workspace: &Path,
@@ -39,6 +50,7 @@ pub(super) fn command(
     for name in ["core-site.xml", "mapred-site.xml"] {
         private(&conf.join(name), xml(&site).as_bytes())?;
     }
+    private(&conf.join("log4j2.properties"), LOGGING.as_bytes())?;
     let class_path: Vec<String> = std::iter::once(&conf).chain(&jars).map(|path| path.display().to_string()).collect();
     let mut words = vec![jar.display().to_string()];
     words.extend(args.iter().cloned());

@@ -131,6 +131,8 @@ pub(super) fn command(
         .filter(|(key, _)| key.starts_with("spark.") || key.starts_with("fs."))
         .map(|(key, value)| (if key.starts_with("fs.") { format!("spark.hadoop.{key}") } else { key }, value))
         .collect();
+    // A cast that fails gives NULL, as in Hive, in Spark 3 and in the embedded engine; a job may wish otherwise.
+    conf.entry("spark.sql.ansi.enabled".to_owned()).or_insert_with(|| "false".to_owned());
     conf.extend([
         ("spark.sql.catalogImplementation".to_owned(), "hive".to_owned()),
         ("spark.sql.warehouse.dir".to_owned(), warehouse.display().to_string()),

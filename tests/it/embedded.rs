@@ -13,7 +13,7 @@ use crate::{
     world::{BINARY, LONG, World, log_in, member_of},
 };
 
-fn engine() -> Result<PathBuf> {
+pub fn engine() -> Result<PathBuf> {
     let program = std::env::var_os("FOGGARA_SQL").map(PathBuf::from);
     program.filter(|path| path.is_file()).context(
         "FOGGARA_SQL names no program: `cargo build --profile sql-test -p foggara-sqljob` makes one, target/sql-test/foggara-sql",

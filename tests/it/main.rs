@@ -13,6 +13,7 @@ mod launcher;
 mod lifecycle;
 mod mrs;
 mod mrs_engines;
+mod mrs_stores;
 mod mrs_wrong;
 mod rights;
 mod serve;

@@ -93,6 +93,18 @@ def keep(frame, entry, name, results, cap):
     entry["file"] = name
 
 
+def reason(error):
+    """What a person can use of an error: without the places in Spark's own code."""
+    text = str(error).split("\n\nJVM stacktrace")[0]
+    lines = [line.strip() for line in text.splitlines()]
+    text = " ".join(line for line in lines if line and not line.startswith(("at ", "... ")))[:2000]
+    missing = re.search(r"(\S*(S3A|OBS)FileSystem) not found", text)
+    if missing:
+        return ("this Spark has no %s, so that it cannot read the bucket: put Hadoop's jar for it into Spark's folder of jars, "
+                "or give the job foggara.sql.engine=embedded" % missing.group(1))
+    return text or type(error).__name__
+
+
 def limit(seconds, fault):
     """Ends everything when the time is over, in the midst of a statement too: Spark's JVM ends with this process."""
     def over():
@@ -123,8 +135,7 @@ def main():
             spark.sql("USE `%s`" % request["database"].replace("`", ""))
         run(spark, request)
     except Exception as error:  # pylint: disable=broad-except
-        text = str(error).split("\n\nJVM stacktrace")[0].strip()
-        fault = " ".join(line.strip() for line in text.splitlines() if line.strip())[:2000] or type(error).__name__
+        fault = reason(error)
         spark._jvm.System.err.println(fault)
     finally:
         spark.stop()

@@ -11,7 +11,7 @@ import traceback
 from server import Server
 
 MODULES = ("test_sahara", "test_sahara_v2", "test_clusters", "test_heat", "test_cli", "test_identity",
-           "test_huawei_signing", "test_spark")
+           "test_huawei_signing", "test_huawei", "test_huawei_program", "test_spark")
 
 
 def main():
@@ -36,7 +36,7 @@ def main():
             tests = [test for test in tests if not wanted or any(part in name + "." + test[0] for part in wanted)]
             if not tests:
                 continue
-            with Server() as server:
+            with Server(getattr(module, "settings", None)) as server:
                 for key, test in tests:
                     error, began = None, time.monotonic()
                     try:

@@ -1,7 +1,11 @@
 //! A cluster in the members of `/cluster_infos` (mrs-v1.1.md section 6).
 
 use foggara_app::ops::clusters::Shown;
-use foggara_domain::{Timestamp, cluster::ClusterStatus, node_group::NodeGroup};
+use foggara_domain::{
+    Timestamp,
+    cluster::{ClusterStatus, Instance},
+    node_group::NodeGroup,
+};
 use serde_json::{Map, Value, json};
 
 /// MRS's word for where a cluster stands (spec/README.md conflict 21).
@@ -92,7 +96,9 @@ pub fn show(shown: &Shown) -> Value {
         "tenantId": cluster.project,
         "enterpriseProjectId": text(said, "enterprise_project_id"),
         "scale": "",
+        // Huawei's SDK and the one of OTC read different names.
         "isMrsManagerFinish": cluster.status == ClusterStatus::Active,
+        "mrsManagerFinish": cluster.status == ClusterStatus::Active,
         "logCollection": 0,
         "periodType": 0,
         "tags": tags.join(","),
@@ -116,7 +122,7 @@ fn groups(shown: &Shown) -> Vec<Value> {
         let word = |names: [&str; 2]| {
             names.iter().find_map(|name| said.pointer(name)?.as_str()).unwrap_or_default().to_owned()
         };
-        json!({
+        both_cases(json!({
             "groupName": name,
             "nodeNum": count,
             "nodeSize": size,
@@ -135,7 +141,7 @@ fn groups(shown: &Shown) -> Vec<Value> {
             "dataVolumeProductId": "",
             "dataVolumeResourceSpecCode": "",
             "dataVolumeResourceType": "",
-        })
+        }))
     };
     let cluster = &shown.cluster;
     if !cluster.node_groups.is_empty() {
@@ -153,4 +159,41 @@ fn groups(shown: &Shown) -> Vec<Value> {
         group(name, count, one["node_size"].as_str().unwrap_or_default(), one)
     })
     .collect()
+}
+
+/// With each member once more under its name with a capital: the documents have `groupName`, Huawei's SDK reads `GroupName`.
+fn both_cases(group: Value) -> Value {
+    let Value::Object(mut members) = group else { return group };
+    for (name, value) in members.clone() {
+        let (first, rest) = name.split_at(1);
+        members.insert(format!("{}{rest}", first.to_ascii_uppercase()), value);
+    }
+    Value::Object(members)
+}
+
+/// The nodes as `/clusters/{id}/hosts` shows them.
+pub fn hosts(shown: &Shown) -> Vec<Value> {
+    let host = |node: &Instance| {
+        let group = shown.cluster.node_groups.iter().find(|group| group.id == node.group);
+        let master = group.is_some_and(|group| group.settings.node_processes.iter().any(|p| p == "master"));
+        json!({
+            "id": node.id,
+            "resource_id": node.id,
+            "name": node.name,
+            "ip": node.address.as_ref().map_or("", |at| at.host.as_str()),
+            "status": if node.address.is_some() { "ACTIVE" } else { "BUILD" },
+            "flavor": group.and_then(|group| group.settings.flavor_id.as_deref()).unwrap_or_default(),
+            "type": if master { "Master" } else { "Core" },
+            "node_group_name": group.map_or("", |group| group.name.as_str()),
+            "availability_zone_id": "",
+            "tags": [],
+            "mem": "",
+            "cpu": "",
+            "root_volume_size": "",
+            "data_volume_type": "",
+            "data_volume_size": 0,
+            "data_volume_count": 0,
+        })
+    };
+    shown.instances.iter().map(host).collect()
 }

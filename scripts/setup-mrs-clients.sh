@@ -3,7 +3,7 @@
 # others (decision 32). Prints its folder of programs. It is made again when the list changes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-packages="otcextensions==0.34.8 openstacksdk==4.4.0 python-openstackclient==7.1.2 osc-lib==3.2.0 keystoneauth1==5.18.1 python-saharaclient==4.2.0 setuptools==80.9.0"
+packages="otcextensions==0.34.8 openstacksdk==4.4.0 python-openstackclient==7.1.2 osc-lib==3.2.0 keystoneauth1==5.18.1 setuptools==80.9.0"
 place=${CARGO_TARGET_DIR:-target}/mrs-clients
 mkdir -p "$place"
 place=$(cd "$place" && pwd)

@@ -40,6 +40,8 @@ pub fn show(shown: &Shown) -> Value {
         version => version.to_owned(),
     };
     let tags: Vec<String> = cluster.settings.mrs.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    // OTC's command line takes an empty text for a tag, and crashes.
+    let tags = if tags.is_empty() { Value::Null } else { tags.join(",").into() };
     let address = shown.instances.iter().find_map(|node| node.address.as_ref()).map_or("", |at| at.host.as_str());
     let component = json!({
         "componentId": cluster.plugin, "componentName": cluster.plugin, "componentVersion": cluster.version,
@@ -101,7 +103,7 @@ pub fn show(shown: &Shown) -> Value {
         "mrsManagerFinish": cluster.status == ClusterStatus::Active,
         "logCollection": 0,
         "periodType": 0,
-        "tags": tags.join(","),
+        "tags": tags,
         "nodeGroups": groups,
         "taskNodeGroups": [],
         "bootstrapScripts": [],

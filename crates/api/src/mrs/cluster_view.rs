@@ -31,9 +31,17 @@ pub fn show(shown: &Shown) -> Value {
     let seconds = |at: Timestamp| at.as_seconds().to_string();
     let created = seconds(cluster.created_at);
     let groups = groups(shown);
-    let number_of = |master: bool| -> i64 {
-        let is_master = |group: &&Value| group["groupName"].as_str().unwrap_or_default().contains("master") == master;
-        groups.iter().filter(is_master).filter_map(|group| group["nodeNum"].as_i64()).sum()
+    let of = |master: bool| {
+        let is_master =
+            move |group: &&Value| group["groupName"].as_str().unwrap_or_default().contains("master") == master;
+        groups.iter().filter(is_master)
+    };
+    let number_of = |master: bool| -> i64 { of(master).filter_map(|group| group["nodeNum"].as_i64()).sum() };
+    // Of the first group, where the request did not say it of all of them.
+    let first = |master: bool, member: &str| of(master).next().map_or(Value::Null, |group| group[member].clone());
+    let size = |master: bool, name: &str| match text(said, name) {
+        "" => Value::from(first(master, "nodeSize").as_str().unwrap_or_default()),
+        size => Value::from(size),
     };
     let version = match text(said, "cluster_version") {
         "" => format!("{} {}", cluster.plugin, cluster.version),
@@ -57,8 +65,18 @@ pub fn show(shown: &Shown) -> Value {
         "totalNodeNum": (number_of(true) + number_of(false)).to_string(),
         "masterNodeNum": number_of(true).to_string(),
         "coreNodeNum": number_of(false).to_string(),
-        "masterNodeSize": text(said, "master_node_size"),
-        "coreNodeSize": text(said, "core_node_size"),
+        "masterNodeSize": size(true, "master_node_size"),
+        "coreNodeSize": size(false, "core_node_size"),
+        "masterNodeProductId": "",
+        "masterNodeSpecId": "",
+        "coreNodeProductId": "",
+        "coreNodeSpecId": "",
+        "masterDataVolumeType": first(true, "dataVolumeType"),
+        "masterDataVolumeSize": first(true, "dataVolumeSize"),
+        "masterDataVolumeCount": first(true, "dataVolumeCount"),
+        "coreDataVolumeType": first(false, "dataVolumeType"),
+        "coreDataVolumeSize": first(false, "dataVolumeSize"),
+        "coreDataVolumeCount": first(false, "dataVolumeCount"),
         "createAt": created,
         "updateAt": cluster.updated_at.map_or_else(|| created.clone(), seconds),
         "chargingStartTime": created,
@@ -75,6 +93,11 @@ pub fn show(shown: &Shown) -> Value {
         "azId": text(said, "available_zone_id"),
         "azName": text(said, "availability_zone"),
         "azCode": text(said, "availability_zone"),
+        "azCategory": 0,
+        "availabilityZoneId": text(said, "available_zone_id"),
+        "eipId": "",
+        "eipAddress": "",
+        "eipv6Address": "",
     });
     let more = json!({
         "clusterVersion": version,

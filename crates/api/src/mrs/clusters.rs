@@ -33,6 +33,8 @@ const STATES: [&str; 11] = [
     "scaling-out",
     "scaling-in",
 ];
+/// Largest page.
+const LARGEST_PAGE: u64 = 2_147_483_646;
 /// Longest key and value of a tag.
 const LONGEST_KEY: usize = 128;
 const LONGEST_VALUE: usize = 255;
@@ -52,9 +54,10 @@ struct Page {
 }
 
 impl Page {
-    /// `pageSize` and `currentPage`.
+    /// `pageSize` and `currentPage`. Without both the list is whole: clients look up names in it (clients.md section 1).
     fn asked(query: &Query) -> Outcome<Self> {
-        let size = asked::number(query, "pageSize", 10, 1, 2_147_483_646)?;
+        let whole = asked::given(query, "pageSize").or(asked::given(query, "currentPage")).is_none();
+        let size = asked::number(query, "pageSize", if whole { LARGEST_PAGE } else { 10 }, 1, LARGEST_PAGE)?;
         let page = asked::number(query, "currentPage", 1, 1, u64::from(u32::MAX))?;
         let small = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         Ok(Self { size: small(size), skip: small(size.saturating_mul(page - 1)) })

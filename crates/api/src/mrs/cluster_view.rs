@@ -3,7 +3,7 @@
 use foggara_app::ops::clusters::Shown;
 use foggara_domain::{
     Timestamp,
-    cluster::{ClusterStatus, Instance},
+    cluster::{Cluster, ClusterStatus, Instance},
     node_group::NodeGroup,
 };
 use serde_json::{Map, Value, json};
@@ -23,6 +23,14 @@ pub fn state(status: ClusterStatus) -> &'static str {
 /// A text among what was said of a cluster; empty without it.
 pub fn text<'a>(members: &'a Map<String, Value>, name: &str) -> &'a str {
     members.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The enterprise project that the request named; without one it is `0`, Huawei's default.
+pub fn enterprise_project(cluster: &Cluster) -> &str {
+    match text(&cluster.settings.mrs.shown, "enterprise_project_id") {
+        "" => "0",
+        id => id,
+    }
 }
 
 /// The cluster as section 6 shows it. Numbers of nodes and times are texts there.
@@ -119,7 +127,7 @@ pub fn show(shown: &Shown) -> Value {
         "volumeType": "",
         "nodePublicCertName": cluster.keypair.as_deref().unwrap_or_default(),
         "tenantId": cluster.project,
-        "enterpriseProjectId": text(said, "enterprise_project_id"),
+        "enterpriseProjectId": enterprise_project(cluster),
         "scale": "",
         // Huawei's SDK and the one of OTC read different names.
         "isMrsManagerFinish": cluster.status == ClusterStatus::Active,

@@ -92,8 +92,7 @@ pub async fn list(call: Call) -> Outcome<Response> {
         };
         in_state
             && name.is_none_or(|name| cluster.name == name)
-            && enterprise
-                .is_none_or(|id| cluster_view::text(&cluster.settings.mrs.shown, "enterprise_project_id") == id)
+            && enterprise.is_none_or(|id| cluster_view::enterprise_project(cluster) == id)
             && has_tags(&cluster.settings.mrs.tags, tags)
     };
     let mut found: Vec<&Shown> = all.iter().filter(fits).collect();
@@ -139,16 +138,16 @@ pub async fn tags(call: Call) -> Outcome<Response> {
 /// A tag of a request.
 pub fn tag(value: &Value) -> Outcome<(String, String)> {
     let refuse = |why: &str| Err(Code::Parameter.fault(format!("tag: {why}")));
-    let key = value["key"].as_str().unwrap_or_default();
-    let value = value["value"].as_str().unwrap_or_default();
+    let members = Members::at("tag", value.clone())?;
+    let (key, value) = (members.text("key")?, members.text("value")?);
     // The filter of the list writes tags as `key*value,..`.
-    if key.is_empty() || key.chars().count() > LONGEST_KEY || key.contains(['*', ',', '=', '\0']) {
+    if key.is_empty() || key.chars().count() > LONGEST_KEY || key.contains(['*', ',', '=']) {
         return refuse("key has to be 1 to 128 characters, and none of '*', ',' and '='");
     }
-    if value.chars().count() > LONGEST_VALUE || value.contains([',', '\0']) {
+    if value.chars().count() > LONGEST_VALUE || value.contains(',') {
         return refuse("value has to be at most 255 characters without ','");
     }
-    Ok((key.to_owned(), value.to_owned()))
+    Ok((key, value))
 }
 
 async fn change(call: &Call, add: Vec<(String, String)>, remove: Vec<String>) -> Outcome<Response> {

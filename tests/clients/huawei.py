@@ -101,14 +101,14 @@ def show(second, cluster_id, id):
     return second.show_single_job_exe(request).job_detail
 
 
-def wait_for(second, cluster_id, id, wanted):
+def wait_for(second, cluster_id, id, wanted, seconds=LONG):
     """Waits for a state; fails at once when the job ended in another one."""
     def check():
         job = show(second, cluster_id, id)
         assert job.job_state == wanted or job.job_state not in ENDED, "%s instead of %s" % (job, wanted)
         return job if job.job_state == wanted else None
 
-    return until("%s %s" % (id, wanted), check)
+    return until("%s %s" % (id, wanted), check, seconds)
 
 
 def refused(status, code, call, request):

@@ -9,14 +9,20 @@ pub const MASK: &str = "*";
 /// With what a setting may begin when it is one word with its option.
 const OPTIONS: [&str; 4] = ["--conf=", "--hiveconf=", "-D", ""];
 
-/// The word as it is shown, if it holds a secret.
-pub fn masked(word: &str) -> Option<String> {
-    if let Some((name, _)) = marked(word) {
-        return Some(format!("@{name}={MASK}"));
+/// The secret in a word.
+pub fn value(word: &str) -> Option<&str> {
+    if let Some((_, value)) = marked(word) {
+        return Some(value);
     }
     let setting = OPTIONS.iter().find_map(|option| word.strip_prefix(option).filter(|rest| !rest.starts_with('-')))?;
     let (key, value) = setting.split_once('=')?;
-    (is_credential(key) && !value.is_empty()).then(|| format!("{}={MASK}", &word[..word.len() - value.len() - 1]))
+    (is_credential(key) && !value.is_empty()).then_some(value)
+}
+
+/// The word as it is shown, if it holds a secret.
+pub fn masked(word: &str) -> Option<String> {
+    let value = value(word)?;
+    Some(format!("{}{MASK}", &word[..word.len() - value.len()]))
 }
 
 /// Name and value of `@name=value`.
@@ -27,8 +33,7 @@ fn marked(word: &str) -> Option<(&str, &str)> {
 
 /// A text about words without the secrets in them.
 pub fn without(words: &[String], text: &str) -> String {
-    let secrets = words.iter().filter(|word| masked(word).is_some()).filter_map(|word| word.split_once('='));
-    secrets.fold(text.to_owned(), |text, (_, value)| text.replace(value, MASK))
+    words.iter().filter_map(|word| value(word)).fold(text.to_owned(), |text, value| text.replace(value, MASK))
 }
 
 /// The words as they are shown, and whether one of them holds a secret.
@@ -102,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_text_about_words_loses_their_secrets() {
-        let words = ["@p=s3cret", "plain=kept", "fs.obs.secret.key=other"].map(str::to_owned);
+        let words = ["@p=s3cret", "plain=kept", "--conf=fs.obs.secret.key=other"].map(str::to_owned);
         assert_eq!(without(&words, "'p=s3cret' and plain=kept, other"), "'p=*' and plain=kept, *");
     }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs every test of unmodified client programs against the real program. The last line is `N passed, N failed`.
 
-usage: FOGGARA_BIN=... SPARK_HOME=... $(scripts/setup-clients.sh)/python tests/clients/run.py [part of a name ...]
+usage: FOGGARA_BIN=... SPARK_HOME=... FOGGARA_SQL=... FOGGARA_OTC=$(scripts/setup-mrs-clients.sh) \
+       $(scripts/setup-clients.sh)/python tests/clients/run.py [part of a name ...]
 """
 import importlib
 import sys
@@ -11,7 +12,8 @@ import traceback
 from server import Server
 
 MODULES = ("test_sahara", "test_sahara_v2", "test_clusters", "test_heat", "test_cli", "test_identity",
-           "test_huawei_signing", "test_spark")
+           "test_huawei_signing", "test_huawei", "test_huawei_shapes", "test_huawei_program",
+           "test_otc", "test_spark")
 
 
 def main():
@@ -36,7 +38,7 @@ def main():
             tests = [test for test in tests if not wanted or any(part in name + "." + test[0] for part in wanted)]
             if not tests:
                 continue
-            with Server() as server:
+            with Server(getattr(module, "settings", None)) as server:
                 for key, test in tests:
                     error, began = None, time.monotonic()
                     try:

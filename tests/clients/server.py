@@ -24,7 +24,13 @@ _numbers = itertools.count(1)
 
 
 class Server:
-    """`foggara serve` in a data directory of its own, from `with Server() as server` to the end of the block."""
+    """`foggara serve` in a data directory of its own, from `with Server() as server` to the end of the block.
+
+    `settings(home)` gives variables for it; `home` is a folder that lives as long as the server.
+    """
+
+    def __init__(self, settings=None):
+        self._settings = settings
 
     def __enter__(self):
         binary = os.environ.get("FOGGARA_BIN")
@@ -49,6 +55,8 @@ class Server:
 
     def _start(self):
         environment = dict(os.environ, XDG_STATE_HOME=os.path.join(self.home, "state"))
+        if self._settings:
+            environment.update(self._settings(self.home))
         self.process = subprocess.Popen(
             [self.binary, "serve", "--listen", "127.0.0.1:0", "--data-dir", self.data],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log, text=True, env=environment)

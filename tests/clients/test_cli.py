@@ -1,18 +1,14 @@
-"""`openstack dataprocessing ...` of saharaclient's plugin, at API 1.1 and 2: each command that needs no other service.
-
-A call of the program costs seconds of imports, so a child process per version runs the program's own shell for each command line:
-this file, started as a program, is that child.
-"""
+"""`openstack dataprocessing ...` of saharaclient's plugin, at API 1.1 and 2: each command that needs no other service."""
 import concurrent.futures
-import contextlib
-import importlib.metadata
-import io
 import json
 import os
-import subprocess
 import sys
 import traceback
 import uuid
+
+from server import name, refused, tagged, template, until, wait_for
+from shell import Shell
+from test_clusters import registered, settled
 
 SLEEPER = "#!/bin/sh\nsleep 300\n"
 # Commands that no test can run, and why.
@@ -23,108 +19,14 @@ NOT_RUN = {
 JOB_WITHIN = 60
 
 
-def child():
-    """Reads a command line as a JSON list from each line; answers with its status and what it printed."""
-    from openstackclient import shell
-
-    answers = os.fdopen(os.dup(1), "w")
-    for line in sys.stdin:
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                status = shell.main(json.loads(line))
-            except SystemExit as error:
-                status = error.code
-            except BaseException:
-                status = "crash"
-                traceback.print_exc()
-        answers.write(json.dumps([status, out.getvalue(), err.getvalue()]) + "\n")
-        answers.flush()
-
-
-if __name__ == "__main__":
-    child()
-    sys.exit(0)
-
-from server import name, refused, tagged, template, until, wait_for  # noqa: E402
-from test_clusters import registered, settled  # noqa: E402
-
-
-class Shell:
-    """The program's shell at one version, and which of its commands were run."""
+class Command(Shell):
+    """`openstack dataprocessing` at one version."""
 
     def __init__(self, server, version):
-        self.version, self.done = version, set()
-        self.commands = sorted((
-            entry.name.replace("dataprocessing_", "", 1).replace("_", " ")
-            for entry in importlib.metadata.entry_points(group="openstack.data_processing.v" + version[0])),
-            key=len, reverse=True)
+        super().__init__(server, version, "openstack.data_processing.v" + version[0], ["dataprocessing"],
+                         OS_DATA_PROCESSING_API_VERSION=version)
+        self.version = version
         assert len(self.commands) > 50, self.commands
-        self.folder = os.path.join(server.home, "cli-" + version)
-        os.makedirs(self.folder)
-        auth = server.credentials
-        environment = {
-            "PATH": os.defpath, "HOME": self.folder, "LANG": "C.UTF-8", "PYTHONWARNINGS": "ignore",
-            "OS_AUTH_URL": auth["auth_url"], "OS_USERNAME": auth["username"], "OS_PASSWORD": auth["password"],
-            "OS_PROJECT_NAME": auth["project_name"], "OS_USER_DOMAIN_ID": auth["user_domain_id"],
-            "OS_PROJECT_DOMAIN_ID": auth["project_domain_id"], "OS_IDENTITY_API_VERSION": "3",
-            "OS_REGION_NAME": server.cloud["region_name"], "OS_DATA_PROCESSING_API_VERSION": version}
-        self.process = subprocess.Popen(
-            [sys.executable, os.path.abspath(__file__)], env=environment, cwd=self.folder, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-
-    def call(self, words):
-        """Runs a command line; gives its status and what it printed to both streams."""
-        text = " ".join(words)
-        command = next(one for one in self.commands if text == one or text.startswith(one + " "))
-        self.done.add(command)
-        self.process.stdin.write(json.dumps(["dataprocessing", *words]) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        assert line, "the child ended"
-        return json.loads(line)
-
-    def __call__(self, *words):
-        """What a command prints; it must succeed."""
-        status, out, err = self.call(words)
-        told = "at %s: %s: %s\n%s%s" % (self.version, " ".join(words), status, out, err)
-        assert status == 0 and "Traceback" not in err, told
-        return out
-
-    def table(self, *words):
-        """What a command shows, from its JSON. Some say a sentence before it."""
-        out = self(*words, "-f", "json")
-        begin = min(at for at in (out.find("{"), out.find("[")) if at >= 0)
-        return json.loads(out[begin:])
-
-    def fails(self, text, *words):
-        status, out, err = self.call(words)
-        told = "at %s: %s: %s\n%s%s" % (self.version, " ".join(words), status, out, err)
-        assert status == 1 and text in err and "Traceback" not in err, told
-
-    def file(self, value, ending=".json"):
-        """A new file with a text or with JSON; gives its path."""
-        path = os.path.join(self.folder, uuid.uuid4().hex + ending)
-        with open(path, "w") as file:
-            file.write(value if isinstance(value, str) else json.dumps(value))
-        return path
-
-    def path(self):
-        return os.path.join(self.folder, uuid.uuid4().hex)
-
-    def all_commands_were_run(self):
-        left = set(self.commands) - self.done
-        assert left == set(NOT_RUN), "not run: %s; run all the same: %s" % (
-            sorted(left - set(NOT_RUN)), sorted(set(NOT_RUN) - left))
 
     @property
     def key(self):
@@ -383,14 +285,14 @@ def clusters(sh, client, kind):
 
 def all_of(server, version):
     client = server.client()
-    with Shell(server, version) as sh:
+    with Command(server, version) as sh:
         plugins_and_types(sh)
         images(sh, client)
         data_sources(sh)
         kind, file = node_group_templates(sh)
         clusters(sh, client, kind)
         node_group_template_import(sh, file)
-        sh.all_commands_were_run()
+        sh.all_commands_were_run(NOT_RUN)
 
 
 def test_every_command_at_both_versions(server):

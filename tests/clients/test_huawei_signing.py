@@ -1,6 +1,5 @@
 """Huawei's own SDK (huaweicloudsdkcore, huaweicloudsdkmrs) with access keys: it signs, finds its project by a region, reads errors."""
 import json
-import subprocess
 
 import requests
 from huaweicloudsdkcore.auth.credentials import BasicCredentials, GlobalCredentials
@@ -11,19 +10,8 @@ from huaweicloudsdkcore.sdk_request import SdkRequest
 from huaweicloudsdkcore.signer.signer import Signer
 from huaweicloudsdkmrs.v1 import DeleteJobExecutionRequest, MrsClient
 
+from huawei import foggara, key
 from server import LONG, execute, name, refused, template, until, wait_for
-
-
-def foggara(server, *words):
-    """Runs a command of the program on the server's data; gives what it printed."""
-    done = subprocess.run([server.binary, *words, "--data-dir", server.data], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=LONG)
-    assert done.returncode == 0, "foggara %s: %d\n%s" % (" ".join(words), done.returncode, done.stderr)
-    return done.stdout
-
-
-def key(server, *words):
-    return json.loads(foggara(server, "credential", "create", "--output", "json", *words))
 
 
 def mrs(server, credentials, region=None):

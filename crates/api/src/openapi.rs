@@ -142,7 +142,7 @@ fn values() -> Value {
 /// What a format of Sahara's own is as a regular expression.
 fn pattern(format: &str) -> Option<&'static str> {
     Some(match format {
-        "valid_name" => "^[a-zA-Z0-9][a-zA-Z0-9\\-_.]*$",
+        "valid_name" => "^[a-zA-Z0-9_][a-zA-Z0-9\\-_.]*$",
         "valid_name_hostname" => "^([a-zA-Z]([a-zA-Z0-9\\-]*[a-zA-Z0-9])?\\.)*[a-zA-Z]([a-zA-Z0-9\\-]*[a-zA-Z0-9])?$",
         "valid_keypair_name" => "^[a-zA-Z0-9\\-_ ]+$",
         "valid_tag" => "^([a-zA-Z0-9]([a-zA-Z0-9\\-_]*[a-zA-Z0-9])?\\.)*[a-zA-Z0-9]([a-zA-Z0-9\\-_]*[a-zA-Z0-9])?$",

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::direct::secret::masked;
+use crate::direct::secret;
 
 /// Shorter ones are not looked for: they would stand everywhere.
 const SHORTEST: usize = 4;
@@ -20,8 +20,8 @@ impl Secrets {
             match value {
                 Value::String(text) => values.push(text.as_bytes().to_vec()),
                 Value::Array(words) => {
-                    let marked = words.iter().filter_map(Value::as_str).filter(|word| masked(word).is_some());
-                    values.extend(marked.filter_map(|word| Some(word.split_once('=')?.1.as_bytes().to_vec())));
+                    let words = words.iter().filter_map(Value::as_str);
+                    values.extend(words.filter_map(secret::value).map(|value| value.as_bytes().to_vec()));
                 }
                 _ => {}
             }
@@ -67,11 +67,12 @@ mod tests {
 
     #[test]
     fn values_and_marked_words_are_hidden() {
-        let secrets =
-            secrets(json!({"fs.x.password": "hunter2", "args": ["plain", "@key=open sesame"], "short": "abc"}));
-        let mut text = b"abc hunter2 plain open sesame hunter".to_vec();
+        let secrets = secrets(
+            json!({"fs.x.password": "hunter2", "args": ["plain", "@key=open sesame", "--conf=fs.obs.secret.key=deep"], "short": "abc"}),
+        );
+        let mut text = b"abc hunter2 plain open sesame hunter deep".to_vec();
         secrets.hide(&mut text);
-        assert_eq!(String::from_utf8_lossy(&text), "abc ******* plain *********** hunter");
+        assert_eq!(String::from_utf8_lossy(&text), "abc ******* plain *********** hunter ****");
         assert_eq!(secrets.reach(), 10);
         assert_eq!(Secrets::default().reach(), 0);
     }

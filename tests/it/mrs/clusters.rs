@@ -58,6 +58,25 @@ async fn clusters_of_sahara_in_the_words_of_mrs() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_list_without_a_page_is_whole() -> Result<()> {
+    let world = World::plain().await?;
+    let path = format!("/v2/{}/clusters", world.api.project);
+    for number in 0..11 {
+        let body = json!({"cluster_name": format!("c{number}"), "cluster_version": "MRS 3.1.0"});
+        world.api.raw(Method::POST, &path, &[], Some(body.to_string().into_bytes())).await?.expect(200)?;
+    }
+    for (query, rows) in [("", 12), ("?pageSize=5", 5), ("?currentPage=2", 2), ("?pageSize=5&currentPage=3", 2)] {
+        let found = world.api.get(&format!("/cluster_infos{query}")).await?;
+        assert_eq!(
+            (&found["clusterTotal"], found["clusters"].as_array().map(Vec::len)),
+            (&json!(12), Some(rows)),
+            "{query}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn tags_are_kept_and_found() -> Result<()> {
     let world = World::plain().await?;
     let path = format!("/v2/{}/clusters", world.api.project);

@@ -83,6 +83,11 @@ async fn flows_that_are_wrong_leave_nothing() -> Result<()> {
         job[member] = value;
         flow("wrong", job)
     };
+    let member = |member: &str, value: Value| {
+        let mut body = flow("wrong", job(true));
+        body[member] = value;
+        body
+    };
     let mut kerberos = flow("wrong", job(true));
     kerberos["safe_mode"] = json!(1);
     let mut two = flow("wrong", job(true));
@@ -93,6 +98,15 @@ async fn flows_that_are_wrong_leave_nothing() -> Result<()> {
         (with("hql", json!("!")), "12000009"),
         (with("job_type", json!(2)), "12000081"),
         (with("submit_job_once_cluster_run", json!("maybe")), "12000009"),
+        (with("job_type", json!(5)), "12000009"),
+        (member("add_jobs", json!("x")), "12000009"),
+        (member("core_node_num", json!(-1)), "12000009"),
+        (member("master_node_num", json!("two")), "12000009"),
+        (member("node_groups", json!([{"node_num": 1}])), "12000009"),
+        (member("node_groups", json!(["x"])), "12000009"),
+        (member("node_groups", json!([{"group_name": "g", "node_num": "many"}])), "12000009"),
+        (member("tags", json!([{"key": "k", "value": 5}])), "12000009"),
+        (member("cluster_version", json!("")), "12000009"),
         (kerberos, "12000054"),
         (two, "12000009"),
     ] {

@@ -62,7 +62,7 @@ async fn one_job_in_three_views() -> Result<()> {
     assert_eq!((&exe["job_type"], &exe["arguments"], &exe["job_id"]), (&json!(1), &json!("/a.jar w"), &json!("")));
     assert_eq!(exe["create_at"], job["submitted_time"]);
     let row = sim.world.api.execution(&id).await?;
-    assert_eq!((&row["info"]["status"], &row["job_id"]), (&json!("RUNNING"), &Value::Null));
+    assert_eq!((&row["info"]["status"], &row["job_id"]), (&json!("RUNNING"), &json!("")));
     // Killed twice: the second time it has ended.
     for _ in 0..2 {
         let killed = sim.v2(Method::POST, &format!("/job-executions/{id}/kill"), None).await?.expect(202)?;
@@ -228,14 +228,16 @@ async fn a_repeated_submit_is_one_job() -> Result<()> {
     Ok(())
 }
 
-/// A marked secret is found in no answer, no event, no log and not in the database.
+/// A marked secret, and the key of a file system, is found in no answer, no event, no log and not in the database.
 #[tokio::test]
 async fn a_secret_word_is_found_nowhere() -> Result<()> {
     let mut sim = Sim::start("").await?;
     let secret = "Zx81vQ-never-seen";
     let word = format!("@password={secret}");
     let mut texts = Vec::new();
-    let v2_body = json!({"job_name": "v2", "job_type": "SparkSubmit", "arguments": ["--class", "A", "/a.jar", word],
+    let setting = format!("spark.hadoop.fs.obs.secret.key={secret}-3");
+    let v2_body = json!({"job_name": "v2", "job_type": "SparkSubmit",
+        "arguments": ["--conf", setting, "--class", "A", "/a.jar", word],
         "properties": {"fs.obs.secret.key": format!("{secret}-2")}});
     let id = sim.submit(v2_body).await?;
     let v1_body = json!({"job_name": "v1", "cluster_id": sim.cluster, "job_type": 2, "jar_path": "/a.jar",
@@ -250,6 +252,10 @@ async fn a_secret_word_is_found_nowhere() -> Result<()> {
         assert_eq!(refused.status.as_u16(), 400);
         texts.push(refused.text());
     }
+    let body = json!({"job_name": "bad", "job_type": "SparkSubmit", "arguments": [word]});
+    let refused = sim.v2(Method::POST, "/job-executions", Some(body)).await?;
+    assert_eq!(refused.status.as_u16(), 400);
+    texts.push(refused.text());
     for id in [&id, &other] {
         sim.wait(id, "FINISHED").await?;
         texts.push(sim.v2(Method::GET, &format!("/job-executions/{id}"), None).await?.text());

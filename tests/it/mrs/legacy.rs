@@ -13,7 +13,7 @@ async fn data_sources_and_binaries() -> Result<()> {
     for (name, kind, url) in [
         ("n".repeat(80), "obs", "s3a://bucket/path"),
         ("_obs-2".to_owned(), "obs", "obs://bucket/path"),
-        ("-hdfs".to_owned(), "hdfs", "/user/in"),
+        ("_".to_owned(), "hdfs", "/user/in"),
     ] {
         let body = json!({"name": name, "type": kind, "url": url, "description": "d".repeat(65_535),
             "is_public": "false", "is_protected": "false"});

@@ -19,9 +19,14 @@ fn wrong<T>(member: &str, why: &str) -> Outcome<T> {
 impl Members {
     /// A body, which has to be an object.
     pub fn of(body: Value) -> Outcome<Self> {
-        match body {
+        Self::at("the body", body)
+    }
+
+    /// An object inside of a body.
+    pub fn at(place: &str, value: Value) -> Outcome<Self> {
+        match value {
             Value::Object(members) => Ok(Self(members)),
-            _ => wrong("the body", "it has to be a JSON object"),
+            _ => wrong(place, "it has to be a JSON object"),
         }
     }
 
@@ -29,7 +34,8 @@ impl Members {
     pub fn text(&self, member: &str) -> Outcome<String> {
         match self.0.get(member) {
             None | Some(Value::Null) => Ok(String::new()),
-            Some(Value::String(text)) if !text.contains('\0') => Ok(text.clone()),
+            Some(Value::String(text)) if text.contains('\0') => wrong(member, "the character NUL is not allowed"),
+            Some(Value::String(text)) => Ok(text.clone()),
             Some(_) => wrong(member, "it has to be a text"),
         }
     }
@@ -51,6 +57,14 @@ impl Members {
             Some(_) => None,
         };
         number.map_or_else(|| wrong(member, "it has to be a whole number"), |number| Ok(Some(number)))
+    }
+
+    /// How many there are of something; nothing when it is absent or null.
+    pub fn count(&self, member: &str) -> Outcome<Option<i64>> {
+        match self.number(member)? {
+            Some(number) if number < 0 => wrong(member, "it has to be 0 or more"),
+            number => Ok(number),
+        }
     }
 
     /// A boolean; false when it is absent or null.
@@ -133,6 +147,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn counts_are_not_negative() {
+        let members = Members::of(json!({"a": "7", "b": -1, "c": "two"})).expect("an object");
+        assert_eq!((members.count("a"), members.count("none")), (Ok(Some(7)), Ok(None)));
+        assert!(members.count("b").is_err() && members.count("c").is_err());
+        let Err(fault) = Members::at("steps", json!("x")) else { panic!("no object") };
+        assert!(fault.said().message.contains("steps"));
+    }
 
     #[test]
     fn texts_stand_for_numbers_and_booleans() {

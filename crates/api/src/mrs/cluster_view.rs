@@ -1,7 +1,11 @@
 //! A cluster in the members of `/cluster_infos` (mrs-v1.1.md section 6).
 
 use foggara_app::ops::clusters::Shown;
-use foggara_domain::{Timestamp, cluster::ClusterStatus, node_group::NodeGroup};
+use foggara_domain::{
+    Timestamp,
+    cluster::{Cluster, ClusterStatus, Instance},
+    node_group::NodeGroup,
+};
 use serde_json::{Map, Value, json};
 
 /// MRS's word for where a cluster stands (spec/README.md conflict 21).
@@ -21,21 +25,39 @@ pub fn text<'a>(members: &'a Map<String, Value>, name: &str) -> &'a str {
     members.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// The enterprise project that the request named; without one it is `0`, Huawei's default.
+pub fn enterprise_project(cluster: &Cluster) -> &str {
+    match text(&cluster.settings.mrs.shown, "enterprise_project_id") {
+        "" => "0",
+        id => id,
+    }
+}
+
 /// The cluster as section 6 shows it. Numbers of nodes and times are texts there.
 pub fn show(shown: &Shown) -> Value {
     let (cluster, said) = (&shown.cluster, &shown.cluster.settings.mrs.shown);
     let seconds = |at: Timestamp| at.as_seconds().to_string();
     let created = seconds(cluster.created_at);
     let groups = groups(shown);
-    let number_of = |master: bool| -> i64 {
-        let is_master = |group: &&Value| group["groupName"].as_str().unwrap_or_default().contains("master") == master;
-        groups.iter().filter(is_master).filter_map(|group| group["nodeNum"].as_i64()).sum()
+    let of = |master: bool| {
+        let is_master =
+            move |group: &&Value| group["groupName"].as_str().unwrap_or_default().contains("master") == master;
+        groups.iter().filter(is_master)
+    };
+    let number_of = |master: bool| -> i64 { of(master).filter_map(|group| group["nodeNum"].as_i64()).sum() };
+    // Of the first group, where the request did not say it of all of them.
+    let first = |master: bool, member: &str| of(master).next().map_or(Value::Null, |group| group[member].clone());
+    let size = |master: bool, name: &str| match text(said, name) {
+        "" => Value::from(first(master, "nodeSize").as_str().unwrap_or_default()),
+        size => Value::from(size),
     };
     let version = match text(said, "cluster_version") {
         "" => format!("{} {}", cluster.plugin, cluster.version),
         version => version.to_owned(),
     };
     let tags: Vec<String> = cluster.settings.mrs.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    // OTC's command line takes an empty text for a tag, and crashes.
+    let tags = if tags.is_empty() { Value::Null } else { tags.join(",").into() };
     let address = shown.instances.iter().find_map(|node| node.address.as_ref()).map_or("", |at| at.host.as_str());
     let component = json!({
         "componentId": cluster.plugin, "componentName": cluster.plugin, "componentVersion": cluster.version,
@@ -51,8 +73,18 @@ pub fn show(shown: &Shown) -> Value {
         "totalNodeNum": (number_of(true) + number_of(false)).to_string(),
         "masterNodeNum": number_of(true).to_string(),
         "coreNodeNum": number_of(false).to_string(),
-        "masterNodeSize": text(said, "master_node_size"),
-        "coreNodeSize": text(said, "core_node_size"),
+        "masterNodeSize": size(true, "master_node_size"),
+        "coreNodeSize": size(false, "core_node_size"),
+        "masterNodeProductId": "",
+        "masterNodeSpecId": "",
+        "coreNodeProductId": "",
+        "coreNodeSpecId": "",
+        "masterDataVolumeType": first(true, "dataVolumeType"),
+        "masterDataVolumeSize": first(true, "dataVolumeSize"),
+        "masterDataVolumeCount": first(true, "dataVolumeCount"),
+        "coreDataVolumeType": first(false, "dataVolumeType"),
+        "coreDataVolumeSize": first(false, "dataVolumeSize"),
+        "coreDataVolumeCount": first(false, "dataVolumeCount"),
         "createAt": created,
         "updateAt": cluster.updated_at.map_or_else(|| created.clone(), seconds),
         "chargingStartTime": created,
@@ -69,6 +101,11 @@ pub fn show(shown: &Shown) -> Value {
         "azId": text(said, "available_zone_id"),
         "azName": text(said, "availability_zone"),
         "azCode": text(said, "availability_zone"),
+        "azCategory": 0,
+        "availabilityZoneId": text(said, "available_zone_id"),
+        "eipId": "",
+        "eipAddress": "",
+        "eipv6Address": "",
     });
     let more = json!({
         "clusterVersion": version,
@@ -90,12 +127,14 @@ pub fn show(shown: &Shown) -> Value {
         "volumeType": "",
         "nodePublicCertName": cluster.keypair.as_deref().unwrap_or_default(),
         "tenantId": cluster.project,
-        "enterpriseProjectId": text(said, "enterprise_project_id"),
+        "enterpriseProjectId": enterprise_project(cluster),
         "scale": "",
+        // Huawei's SDK and the one of OTC read different names.
         "isMrsManagerFinish": cluster.status == ClusterStatus::Active,
+        "mrsManagerFinish": cluster.status == ClusterStatus::Active,
         "logCollection": 0,
         "periodType": 0,
-        "tags": tags.join(","),
+        "tags": tags,
         "nodeGroups": groups,
         "taskNodeGroups": [],
         "bootstrapScripts": [],
@@ -116,7 +155,7 @@ fn groups(shown: &Shown) -> Vec<Value> {
         let word = |names: [&str; 2]| {
             names.iter().find_map(|name| said.pointer(name)?.as_str()).unwrap_or_default().to_owned()
         };
-        json!({
+        both_cases(json!({
             "groupName": name,
             "nodeNum": count,
             "nodeSize": size,
@@ -135,7 +174,7 @@ fn groups(shown: &Shown) -> Vec<Value> {
             "dataVolumeProductId": "",
             "dataVolumeResourceSpecCode": "",
             "dataVolumeResourceType": "",
-        })
+        }))
     };
     let cluster = &shown.cluster;
     if !cluster.node_groups.is_empty() {
@@ -153,4 +192,41 @@ fn groups(shown: &Shown) -> Vec<Value> {
         group(name, count, one["node_size"].as_str().unwrap_or_default(), one)
     })
     .collect()
+}
+
+/// With each member once more under its name with a capital: the documents have `groupName`, Huawei's SDK reads `GroupName`.
+fn both_cases(group: Value) -> Value {
+    let Value::Object(mut members) = group else { return group };
+    for (name, value) in members.clone() {
+        let (first, rest) = name.split_at(1);
+        members.insert(format!("{}{rest}", first.to_ascii_uppercase()), value);
+    }
+    Value::Object(members)
+}
+
+/// The nodes as `/clusters/{id}/hosts` shows them.
+pub fn hosts(shown: &Shown) -> Vec<Value> {
+    let host = |node: &Instance| {
+        let group = shown.cluster.node_groups.iter().find(|group| group.id == node.group);
+        let master = group.is_some_and(|group| group.settings.node_processes.iter().any(|p| p == "master"));
+        json!({
+            "id": node.id,
+            "resource_id": node.id,
+            "name": node.name,
+            "ip": node.address.as_ref().map_or("", |at| at.host.as_str()),
+            "status": if node.address.is_some() { "ACTIVE" } else { "BUILD" },
+            "flavor": group.and_then(|group| group.settings.flavor_id.as_deref()).unwrap_or_default(),
+            "type": if master { "Master" } else { "Core" },
+            "node_group_name": group.map_or("", |group| group.name.as_str()),
+            "availability_zone_id": "",
+            "tags": [],
+            "mem": "",
+            "cpu": "",
+            "root_volume_size": "",
+            "data_volume_type": "",
+            "data_volume_size": 0,
+            "data_volume_count": 0,
+        })
+    };
+    shown.instances.iter().map(host).collect()
 }

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     call::Call,
     fault::{Fault, Outcome},
+    page::Query,
     reply,
 };
 
@@ -32,6 +33,8 @@ const STATES: [&str; 11] = [
     "scaling-out",
     "scaling-in",
 ];
+/// Largest page.
+const LARGEST_PAGE: u64 = 2_147_483_646;
 /// Longest key and value of a tag.
 const LONGEST_KEY: usize = 128;
 const LONGEST_VALUE: usize = 255;
@@ -44,11 +47,32 @@ pub fn unknown(error: Error, id: &ClusterId) -> Fault {
     }
 }
 
+/// A page of a list.
+struct Page {
+    size: usize,
+    skip: usize,
+}
+
+impl Page {
+    /// `pageSize` and `currentPage`. Without both the list is whole: clients look up names in it (clients.md section 1).
+    fn asked(query: &Query) -> Outcome<Self> {
+        let whole = asked::given(query, "pageSize").or(asked::given(query, "currentPage")).is_none();
+        let size = asked::number(query, "pageSize", if whole { LARGEST_PAGE } else { 10 }, 1, LARGEST_PAGE)?;
+        let page = asked::number(query, "currentPage", 1, 1, u64::from(u32::MAX))?;
+        let small = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        Ok(Self { size: small(size), skip: small(size.saturating_mul(page - 1)) })
+    }
+
+    /// What is on it.
+    fn of<T>(&self, all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+        all.skip(self.skip).take(self.size)
+    }
+}
+
 /// `GET /cluster_infos`
 pub async fn list(call: Call) -> Outcome<Response> {
     let query = &call.query;
-    let size = asked::number(query, "pageSize", 10, 1, 2_147_483_646)?;
-    let page = asked::number(query, "currentPage", 1, 1, u64::from(u32::MAX))?;
+    let page = Page::asked(query)?;
     let wanted = asked::given(query, "clusterState");
     if wanted.is_some_and(|word| !STATES.contains(&word)) {
         return Err(Code::Parameter.fault(format!("clusterState: it has to be one of {}", STATES.join(", "))));
@@ -68,16 +92,13 @@ pub async fn list(call: Call) -> Outcome<Response> {
         };
         in_state
             && name.is_none_or(|name| cluster.name == name)
-            && enterprise
-                .is_none_or(|id| cluster_view::text(&cluster.settings.mrs.shown, "enterprise_project_id") == id)
+            && enterprise.is_none_or(|id| cluster_view::enterprise_project(cluster) == id)
             && has_tags(&cluster.settings.mrs.tags, tags)
     };
     let mut found: Vec<&Shown> = all.iter().filter(fits).collect();
     found.sort_by(|a, b| (b.cluster.created_at, &b.cluster.id).cmp(&(a.cluster.created_at, &a.cluster.id)));
-    let skip = usize::try_from(size.saturating_mul(page - 1)).unwrap_or(usize::MAX);
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
-    let page: Vec<Value> = found.iter().skip(skip).take(size).map(|shown| cluster_view::show(shown)).collect();
-    Ok(reply::ok(json!({"clusterTotal": found.len(), "clusters": page})))
+    let clusters: Vec<Value> = page.of(found.iter()).map(|shown| cluster_view::show(shown)).collect();
+    Ok(reply::ok(json!({"clusterTotal": found.len(), "clusters": clusters})))
 }
 
 /// Whether all of `k1*v1,k2,..` are among the tags.
@@ -98,40 +119,12 @@ pub async fn get(call: Call) -> Outcome<Response> {
 /// `GET /clusters/{id}/hosts`
 pub async fn hosts(call: Call) -> Outcome<Response> {
     let id: ClusterId = call.id();
-    let size = asked::number(&call.query, "pageSize", 10, 1, 2_147_483_646)?;
-    let page = asked::number(&call.query, "currentPage", 1, 1, u64::from(u32::MAX))?;
+    let page = Page::asked(&call.query)?;
     let shown = clusters::get(&call.app, &call.caller, &id, false).await.map_err(|error| unknown(error, &id))?;
-    let hosts: Vec<Value> = shown
-        .instances
-        .iter()
-        .map(|node| {
-            let group = shown.cluster.node_groups.iter().find(|group| group.id == node.group);
-            let master = group.is_some_and(|group| group.settings.node_processes.iter().any(|p| p == "master"));
-            json!({
-                "id": node.id,
-                "resourceId": node.id,
-                "name": node.name,
-                "ip": node.address.as_ref().map_or("", |at| at.host.as_str()),
-                "status": if node.address.is_some() { "ACTIVE" } else { "BUILD" },
-                "flavor": group.and_then(|group| group.settings.flavor_id.as_deref()).unwrap_or_default(),
-                "type": if master { "Master" } else { "Core" },
-                "nodeGroupName": group.map_or("", |group| group.name.as_str()),
-                "availabilityZoneId": "",
-                "tags": [],
-                "mem": "",
-                "cpu": "",
-                "rootVolumeSize": "",
-                "dataVolumeType": "",
-                "dataVolumeSize": 0,
-                "dataVolumeCount": 0,
-            })
-        })
-        .collect();
-    let skip = usize::try_from(size.saturating_mul(page - 1)).unwrap_or(usize::MAX);
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let hosts = cluster_view::hosts(&shown);
     let total = hosts.len();
-    let page: Vec<Value> = hosts.into_iter().skip(skip).take(size).collect();
-    Ok(reply::ok(json!({"total": total, "hosts": page})))
+    let hosts: Vec<Value> = page.of(hosts.into_iter()).collect();
+    Ok(reply::ok(json!({"total": total, "hosts": hosts})))
 }
 
 /// `GET /clusters/{id}/tags`
@@ -145,16 +138,16 @@ pub async fn tags(call: Call) -> Outcome<Response> {
 /// A tag of a request.
 pub fn tag(value: &Value) -> Outcome<(String, String)> {
     let refuse = |why: &str| Err(Code::Parameter.fault(format!("tag: {why}")));
-    let key = value["key"].as_str().unwrap_or_default();
-    let value = value["value"].as_str().unwrap_or_default();
+    let members = Members::at("tag", value.clone())?;
+    let (key, value) = (members.text("key")?, members.text("value")?);
     // The filter of the list writes tags as `key*value,..`.
-    if key.is_empty() || key.chars().count() > LONGEST_KEY || key.contains(['*', ',', '=', '\0']) {
+    if key.is_empty() || key.chars().count() > LONGEST_KEY || key.contains(['*', ',', '=']) {
         return refuse("key has to be 1 to 128 characters, and none of '*', ',' and '='");
     }
-    if value.chars().count() > LONGEST_VALUE || value.contains([',', '\0']) {
+    if value.chars().count() > LONGEST_VALUE || value.contains(',') {
         return refuse("value has to be at most 255 characters without ','");
     }
-    Ok((key.to_owned(), value.to_owned()))
+    Ok((key, value))
 }
 
 async fn change(call: &Call, add: Vec<(String, String)>, remove: Vec<String>) -> Outcome<Response> {

@@ -85,7 +85,7 @@ pub async fn run_v2(mut call: Call) -> Outcome<Response> {
     let job = match steps.as_slice() {
         [] => None,
         [step] => {
-            let job = Members::of(step.get("job_execution").cloned().unwrap_or_default())?;
+            let job = Members::at("steps: job_execution", step.get("job_execution").cloned().unwrap_or_default())?;
             Some(jobs_v2::order(&job, ClusterId::from(""))?)
         }
         _ => {
@@ -126,7 +126,7 @@ fn added_job(members: &Members) -> Outcome<(Option<Order>, bool)> {
     let jobs = members.list("add_jobs");
     let job = match jobs.as_slice() {
         [] => return Ok((None, false)),
-        [job] => Members::of(job.clone())?,
+        [job] => Members::at("add_jobs", job.clone())?,
         _ => return Err(Code::Parameter.fault("add_jobs: at most one job is taken")),
     };
     if !job.0.contains_key("submit_job_once_cluster_run") {
@@ -185,34 +185,36 @@ fn new_cluster(members: &Members, is_transient: bool) -> Outcome<NewCluster> {
         is_transient,
         is_public: Some(false).into(),
         is_protected: Some(false).into(),
-        mrs: MrsShape { tags, shown: kept(members) },
+        mrs: MrsShape { tags, shown: kept(members)? },
     })
 }
 
 /// What is shown again. Groups of V1.1 without a list of groups are a master's and a core's.
-fn kept(members: &Members) -> Map<String, Value> {
+fn kept(members: &Members) -> Outcome<Map<String, Value>> {
     let of = |members: &Map<String, Value>, names: &[&str]| -> Map<String, Value> {
         let found = names.iter().filter_map(|name| Some(((*name).to_owned(), members.get(*name)?.clone())));
         found.filter(|(_, value)| !value.is_null()).collect()
     };
     let mut shown = of(&members.0, &KEPT);
-    let mut groups: Vec<Value> = members
-        .list("node_groups")
-        .iter()
-        .filter_map(|group| Some(Value::Object(of(group.as_object()?, &KEPT_OF_GROUP))))
-        .collect();
+    let mut groups = Vec::new();
+    for group in members.list("node_groups") {
+        let group = Members::at("node_groups", group)?;
+        group.needed("group_name")?;
+        group.count("node_num")?;
+        groups.push(Value::Object(of(&group.0, &KEPT_OF_GROUP)));
+    }
     if groups.is_empty() {
         for (name, count, size) in [
             ("master_node_default_group", "master_node_num", "master_node_size"),
             ("core_node_analysis_group", "core_node_num", "core_node_size"),
         ] {
-            if let Some(count) = members.0.get(count) {
+            if let Some(count) = members.count(count)? {
                 groups.push(json!({"group_name": name, "node_num": count, "node_size": members.0.get(size)}));
             }
         }
     }
     shown.insert("node_groups".to_owned(), Value::Array(groups));
-    shown
+    Ok(shown)
 }
 
 #[cfg(test)]

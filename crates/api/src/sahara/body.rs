@@ -260,9 +260,10 @@ fn is_host_name(text: &str) -> bool {
     })
 }
 
-/// `^[a-zA-Z0-9][a-zA-Z0-9\-_\.]*$`
+/// `^[a-zA-Z0-9_][a-zA-Z0-9\-_\.]*$`: Sahara's names, and those of MRS that begin with `_` (spec/README.md conflict 6). MRS's that
+/// begin with `-` are refused, as Sahara's recorded answers have it.
 fn is_valid_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+    text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 

@@ -88,7 +88,8 @@ pub fn show(row: &Execution) -> Value {
     json!({
         "id": row.id,
         "tenant_id": row.project,
-        "job_id": row.job,
+        // Never null: a job of MRS has no template (spec/README.md conflict 3).
+        "job_id": row.job.as_ref().map_or("", |job| job.as_str()),
         "cluster_id": row.cluster,
         "input_id": row.input,
         "output_id": row.output,

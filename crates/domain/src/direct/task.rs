@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     Kind,
-    secret::revealed,
+    secret::{self, revealed},
     spark_submit::{self, SparkSubmit},
 };
 use crate::{
@@ -75,8 +75,15 @@ fn refuse<T>(text: impl Into<String>) -> Result<T> {
 }
 
 impl Task {
-    /// Reads the words and properties of a job. The error is for the user.
+    /// Reads the words and properties of a job. The error is for the user, and holds none of the secrets.
     pub fn read(kind: Kind, args: &[String], properties: &BTreeMap<String, String>) -> Result<Self> {
+        Self::read_words(kind, args, properties).map_err(|error| match error {
+            Error::Refused { code, message } => Error::Refused { code, message: secret::without(args, &message) },
+            other => other,
+        })
+    }
+
+    fn read_words(kind: Kind, args: &[String], properties: &BTreeMap<String, String>) -> Result<Self> {
         for key in properties.keys() {
             refuse_identity_key("properties", key)?;
         }
@@ -267,7 +274,7 @@ pub fn hide_properties(properties: &BTreeMap<String, String>) -> (BTreeMap<Strin
     let secrets: BTreeMap<_, _> = secrets.map(|(key, value)| (key.clone(), value.clone())).collect();
     let shown = properties.iter().map(|(key, value)| {
         let hidden = secrets.contains_key(key);
-        (key.clone(), if hidden { super::secret::MASK.to_owned() } else { value.clone() })
+        (key.clone(), if hidden { secret::MASK.to_owned() } else { value.clone() })
     });
     (shown.collect(), secrets)
 }
@@ -307,6 +314,18 @@ mod tests {
         let ready = Ready { files: vec!["/w/a.jar".into()], ..Ready::default() };
         let Plan::HadoopJar { args, .. } = task.plan(ready).expect("plan") else { panic!("not a jar") };
         assert_eq!(args, ["wordcount", "/in", "s3a://b/out"]);
+    }
+
+    #[test]
+    fn an_error_holds_no_secret() {
+        for (kind, words) in [
+            (Kind::Spark, &["@password=s3cret"][..]),
+            (Kind::Spark, &["--master", "@password=s3cret", "/a.jar"]),
+            (Kind::DistCp, &["@password=s3cret", "/b"]),
+        ] {
+            let error = read(kind, words).expect_err("wrong").to_string();
+            assert!(error.contains("password=*") && !error.contains("s3cret"), "{error}");
+        }
     }
 
     #[test]

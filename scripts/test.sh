@@ -63,6 +63,8 @@ begin "recorded answers of Sahara"
 grep -E '(skipped|passed),' "$target/golden.log"
 
 begin "unmodified clients"
+FOGGARA_OTC=$(scripts/setup-mrs-clients.sh)
+export FOGGARA_OTC
 FOGGARA_BIN=$target/debug/foggara "$clients/python" tests/clients/run.py
 
 begin "a real Keystone"

@@ -1,8 +1,10 @@
 """Huawei's SDK for MRS: jobs, SQL and clusters by both of its clients, with access keys and with a token."""
+from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkmrs import v1, v2
 
-from huawei import Ways, cluster, plays, refused, settings, show, submit, wait_for  # noqa: F401 (settings: for run.py)
-from server import name, until
+from huawei import (Ways, client, cluster, key, plays, refused, settings, show, submit,  # noqa: F401 (settings: for run.py)
+                    wait_for)
+from server import execute, name, template, until, wait_for as ends
 
 # "show tables;" in the form of V1.1.
 HQL = "gc2hvdyB0YWLsZXM7"
@@ -154,6 +156,9 @@ def test_refusals(server):
         error = refused(400, "12000009", second.show_job_exe_list_new,
                         v2.ShowJobExeListNewRequest(cluster_id=sim, limit="many"))
         assert "limit" in error.error_msg, error
+    made = key(server)
+    forged = client(v1, server, BasicCredentials(made["access"], "another", made["project_id"]))
+    refused(401, "APIGW.0301", forged.list_execute_job, v1.ListExecuteJobRequest(cluster_id="any"))
     for _, first, second in Ways(server):
         first.preset_headers = second.preset_headers = {"X-Auth-Token": "nonsense", "Authorization": ""}
         refused(401, "12000001", first.list_clusters, v1.ListClustersRequest())
@@ -271,8 +276,6 @@ def test_a_cluster_with_a_job(server):
 
 def test_jobs_of_sahara_are_read_without_a_crash(server):
     """Members that are not text crash the SDK when they are empty texts (clients.md section 8)."""
-    from server import execute, template, wait_for as ends
-
     sahara = server.client()
     id = execute(sahara, template(sahara, "of-sahara", "#!/bin/sh\nexit 0\n")).id
     ends(sahara, id, "SUCCEEDED")

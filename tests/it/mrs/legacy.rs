@@ -80,6 +80,10 @@ async fn executions_of_mrs_among_those_of_sahara() -> Result<()> {
         assert_eq!(row[member], value, "{member}");
     }
     assert!(row["info"]["status"] == "SUCCEEDED" && row["job_configs"].is_object(), "{row}");
+    // No template: an empty text in both of Sahara's versions, never null.
+    assert_eq!(row["job_id"], "");
+    let path = format!("/v2/{}/jobs/{id}", api.project);
+    assert_eq!(api.raw(Method::GET, &path, &[], None).await?.expect(200)?["job"]["job_template_id"], "");
     // Markers are exclusive and a list over all pages ends with an empty one.
     let page = api.get(&format!("/job-executions?limit=1073741822&marker={id}")).await?;
     assert_eq!(page["job_executions"], json!([]));

@@ -39,12 +39,21 @@ const LARGEST_PAGE: u64 = 2_147_483_646;
 const LONGEST_KEY: usize = 128;
 const LONGEST_VALUE: usize = 255;
 
-/// A cluster that does not exist has a code of its own in MRS.
-pub fn unknown(error: Error, id: &ClusterId) -> Fault {
+/// There is no such cluster for the caller.
+pub fn unknown(id: &ClusterId) -> Fault {
+    Code::NoCluster.fault(format!("Cluster {id}"))
+}
+
+fn fault(error: Error, id: &ClusterId) -> Fault {
     match error {
-        Error::NotFound { .. } => Code::NoCluster.fault(format!("Cluster {id}")),
+        Error::NotFound { .. } => unknown(id),
         other => other.into(),
     }
+}
+
+/// A cluster that the caller sees.
+pub async fn known(call: &Call, id: &ClusterId) -> Outcome<Shown> {
+    clusters::get(&call.app, &call.caller, id, false).await.map_err(|error| fault(error, id))
 }
 
 /// A page of a list.
@@ -111,16 +120,14 @@ fn has_tags(tags: &BTreeMap<String, String>, wanted: &str) -> bool {
 
 /// `GET /cluster_infos/{id}`
 pub async fn get(call: Call) -> Outcome<Response> {
-    let id: ClusterId = call.id();
-    let shown = clusters::get(&call.app, &call.caller, &id, false).await.map_err(|error| unknown(error, &id))?;
+    let shown = known(&call, &call.id()).await?;
     Ok(reply::ok(reply::under("cluster", cluster_view::show(&shown))))
 }
 
 /// `GET /clusters/{id}/hosts`
 pub async fn hosts(call: Call) -> Outcome<Response> {
-    let id: ClusterId = call.id();
     let page = Page::asked(&call.query)?;
-    let shown = clusters::get(&call.app, &call.caller, &id, false).await.map_err(|error| unknown(error, &id))?;
+    let shown = known(&call, &call.id()).await?;
     let hosts = cluster_view::hosts(&shown);
     let total = hosts.len();
     let hosts: Vec<Value> = page.of(hosts.into_iter()).collect();
@@ -129,8 +136,7 @@ pub async fn hosts(call: Call) -> Outcome<Response> {
 
 /// `GET /clusters/{id}/tags`
 pub async fn tags(call: Call) -> Outcome<Response> {
-    let id: ClusterId = call.id();
-    let shown = clusters::get(&call.app, &call.caller, &id, false).await.map_err(|error| unknown(error, &id))?;
+    let shown = known(&call, &call.id()).await?;
     let tags = shown.cluster.settings.mrs.tags.iter().map(|(key, value)| json!({"key": key, "value": value}));
     Ok(reply::ok(json!({"tags": tags.collect::<Vec<_>>()})))
 }
@@ -153,7 +159,7 @@ pub fn tag(value: &Value) -> Outcome<(String, String)> {
 async fn change(call: &Call, add: Vec<(String, String)>, remove: Vec<String>) -> Outcome<Response> {
     let id: ClusterId = call.id();
     let changed = clusters::set_tags(&call.app, &call.caller, &id, add, remove).await;
-    changed.map_err(|error| unknown(error, &id))?;
+    changed.map_err(|error| fault(error, &id))?;
     Ok(reply::nothing())
 }
 

@@ -1,14 +1,14 @@
 //! `/job-exes`: executions as V1.1 shows them (mrs-v1.1.md section 4), whatever call they came by.
 
 use axum::response::Response;
-use foggara_app::ops::{clusters, executions};
+use foggara_app::ops::executions;
 use foggara_domain::{
-    Error, Execution, ExecutionId, Timestamp,
+    ClusterId, Execution, ExecutionId, Timestamp,
     direct::{Kind, Search},
 };
 use serde_json::{Map, Value, json};
 
-use super::{asked, error::Code, state};
+use super::{asked, clusters, error::Code, state};
 use crate::{call::Call, fault::Outcome, reply};
 
 /// In which unit times are written.
@@ -35,6 +35,7 @@ pub async fn list(call: Call) -> Outcome<Response> {
     let query = &call.query;
     let cluster =
         asked::given(query, "cluster_id").ok_or_else(|| Code::Parameter.fault("cluster_id: it is missing"))?;
+    let cluster: ClusterId = cluster.into();
     let size = asked::number(query, "page_size", 10, 1, 100)?;
     let page = asked::number(query, "current_page", 1, 1, u64::from(u32::MAX))?;
     let statuses = match asked::given(query, "state") {
@@ -45,7 +46,7 @@ pub async fn list(call: Call) -> Outcome<Response> {
         }
     };
     let search = Search {
-        cluster: Some(cluster.into()),
+        cluster: Some(cluster.clone()),
         id: asked::given(query, "id").map(str::to_owned),
         name: asked::given(query, "job_name").map(str::to_owned),
         statuses,
@@ -56,7 +57,7 @@ pub async fn list(call: Call) -> Outcome<Response> {
     let (total, rows) = executions::search(&call.app, &call.caller, &search).await?;
     if total == 0 {
         // Executions outlive their cluster; without any it has to be there.
-        known_cluster(&call, cluster).await?;
+        clusters::known(&call, &cluster).await?;
     }
     let rows: Vec<Value> = rows.iter().map(show).collect();
     Ok(reply::ok(json!({"totalRecord": total, "job_executions": rows})))
@@ -67,15 +68,6 @@ pub async fn get(call: Call) -> Outcome<Response> {
     let id: ExecutionId = call.id();
     let row = executions::get(&call.app, &call.caller, &id).await?;
     Ok(reply::ok(reply::under("job_execution", show(&row))))
-}
-
-/// Refuses a cluster that the caller does not see.
-pub async fn known_cluster(call: &Call, id: &str) -> Outcome<()> {
-    match clusters::get(&call.app, &call.caller, &id.into(), false).await {
-        Ok(_) => Ok(()),
-        Err(Error::NotFound { .. }) => Err(Code::NoCluster.fault(format!("Cluster {id}"))),
-        Err(other) => Err(other.into()),
-    }
 }
 
 /// The execution as section 4 shows it.

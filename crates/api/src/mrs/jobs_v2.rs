@@ -19,6 +19,7 @@ use tokio_util::io::ReaderStream;
 
 use super::{
     asked::{self, Members},
+    clusters,
     error::{self, Code, Shape},
     job_exes, state,
 };
@@ -47,7 +48,7 @@ pub async fn job_of(call: &Call, name: &str) -> Outcome<Execution> {
     match found {
         Ok(row) if row.cluster == cluster => Ok(row),
         Ok(_) | Err(foggara_domain::Error::NotFound { .. }) => {
-            job_exes::known_cluster(call, cluster.as_str()).await?;
+            clusters::known(call, &cluster).await?;
             Err(Code::NoJob.fault(format!("Job {id} on cluster {cluster}")))
         }
         Err(other) => Err(other.into()),
@@ -100,7 +101,7 @@ pub fn order(members: &Members, cluster: ClusterId) -> Outcome<Order> {
 /// What is said when a job is not taken.
 pub fn refused(kind: Kind, refusal: Refusal) -> Fault {
     match refusal {
-        Refusal::NoCluster(id) => Code::NoCluster.fault(format!("Cluster {id}")),
+        Refusal::NoCluster(id) => clusters::unknown(&id),
         Refusal::ClusterState(status) => Code::ClusterStateV2.fault(format!("It is {}", status.name())),
         Refusal::Unsupported(why) => match kind {
             Kind::Spark | Kind::SparkScript | Kind::SparkSql => Code::NoSparkV2.fault(why),
@@ -158,7 +159,7 @@ pub async fn list(call: Call) -> Outcome<Response> {
     let found = executions::search(&call.app, &call.caller, &search).await;
     let (total, rows) = found.map_err(|error| error::ruled(error.into(), Code::List))?;
     if total == 0 {
-        job_exes::known_cluster(&call, cluster.as_str()).await?;
+        clusters::known(&call, &cluster).await?;
     }
     let rows: Vec<Value> = rows.iter().map(|row| show(&call.app, row)).collect();
     Ok(reply::ok(json!({"total_record": total, "job_list": rows})))

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     asked::Members,
+    clusters,
     error::Code,
     job_exes::{self, Times},
 };
@@ -72,7 +73,7 @@ fn show(row: &Execution) -> Value {
 /// What is said when a job is not taken.
 pub fn refused(kind: Kind, refusal: Refusal) -> Fault {
     match refusal {
-        Refusal::NoCluster(id) => Code::NoCluster.fault(format!("Cluster {id}")),
+        Refusal::NoCluster(id) => clusters::unknown(&id),
         Refusal::ClusterState(status) => Code::ClusterState.fault(format!("It is {}", status.name())),
         Refusal::Unsupported(why) if matches!(kind, Kind::MapReduce | Kind::DistCp | Kind::Flink) => {
             Code::Submit.fault(why)

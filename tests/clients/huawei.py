@@ -15,14 +15,14 @@ ENDED = ("FINISHED", "FAILED", "KILLED")
 
 
 def settings(home):
-    """The simulated engine, which takes every type, and the SQL program for the real one."""
+    """The simulated engine, which takes every type, and the SQL program for the real one, which finds no Spark."""
     program = os.environ.get("FOGGARA_SQL")
     assert program and os.access(program, os.X_OK), "FOGGARA_SQL names no program: %r" % program
     control = os.path.join(home, "control.json")
     with open(control, "w") as file:
         json.dump({"run": "SUCCEEDED"}, file)
     return {"FOGGARA__SIM__ENABLED": "true", "FOGGARA__SIM__CONTROL_FILE": control,
-            "FOGGARA__SQL__PROGRAM": os.path.abspath(program)}
+            "FOGGARA__SQL__PROGRAM": os.path.abspath(program), "SPARK_HOME": "/nothing/is/here"}
 
 
 @contextlib.contextmanager

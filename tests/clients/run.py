@@ -13,7 +13,7 @@ from server import Server
 
 MODULES = ("test_sahara", "test_sahara_v2", "test_clusters", "test_heat", "test_cli", "test_identity",
            "test_huawei_signing", "test_huawei", "test_huawei_shapes", "test_huawei_program",
-           "test_otc", "test_spark")
+           "test_huawei_spark", "test_otc", "test_spark")
 
 
 def main():

@@ -77,6 +77,36 @@ async fn distcp_copies_both_ways() -> Result<()> {
 }
 
 #[tokio::test]
+async fn logs_are_copied_where_the_job_says() -> Result<()> {
+    let place = Place::start("").await?;
+    let files = place.world.server.dir.join("files");
+    place.s3.put("one", "in/a.txt", b"abc");
+    let run = async |job_log: &str, wanted: &str| -> Result<(String, Value)> {
+        let to = files.join(format!("to-{}", job_log.len())).display().to_string();
+        let body = json!({"job_type": 5, "job_name": "copy", "cluster_id": place.cluster, "file_action": "import",
+            "input": "s3a://one/in", "output": to, "job_log": job_log});
+        let made = place.world.api.call(Method::POST, "/jobs/submit-job", Some(body)).await?.expect(200)?;
+        let id = made["id"].as_str().context("no id")?.to_owned();
+        let row = place.ends(&id, wanted).await?;
+        Ok((id, row))
+    };
+    let (id, _) = run("s3a://two/logs/", "SUCCEEDED").await?;
+    assert_eq!(place.s3.keys("two"), [format!("logs/{id}/stderr"), format!("logs/{id}/stdout")]);
+    let here = files.join("logs").display().to_string();
+    let (id, _) = run(&here, "SUCCEEDED").await?;
+    let copied = fs::read(files.join(format!("logs/{id}/stdout")))?;
+    assert!(String::from_utf8_lossy(&copied).contains("Files Copied=1"));
+    assert_eq!(copied, place.world.api.log(&id, "stdout").await?);
+    // A place that cannot be written ends a good job as FAILED.
+    for wrong in ["/not/below/a/root", "s3a://nobodys/logs"] {
+        let (_, row) = run(wrong, "FAILED").await?;
+        let reason = row["info"]["reason"].as_str().context("no reason")?;
+        assert!(reason.contains("could not be copied to job_log") && reason.contains(wrong), "{reason}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn sql_reads_and_writes_buckets() -> Result<()> {
     let place = Place::start(&format!("[sql]\nprogram = {:?}\n", engine()?)).await?;
     place.s3.put("one", "in/a.csv", b"b,2\na,1\n");

@@ -150,8 +150,8 @@ impl Plugins {
     }
 
     /// What supervises the processes of managed clusters.
-    pub fn nodes(&self) -> &dyn Engine {
-        self.0.nodes.as_ref()
+    pub fn nodes(&self) -> &Arc<dyn Engine> {
+        &self.0.nodes
     }
 
     /// A plugin by its name.

@@ -31,7 +31,7 @@ pub(super) enum Process {
 
 impl Provision {
     fn engine(&self) -> &dyn Engine {
-        self.app.plugins().nodes()
+        self.app.plugins().nodes().as_ref()
     }
 
     fn tag(&self, node: &Instance) -> Tag {

@@ -1,6 +1,7 @@
 //! What an owner does for an execution: a file per step. Each commits behind the owner's fence before it touches the engine,
 //! may be repeated after a crash, and says in [`super::live::Done`] what came of it.
 
+mod job_log;
 pub(super) mod launch;
 pub(super) mod observe;
 pub(super) mod settle;

@@ -11,6 +11,7 @@ use foggara_domain::{
 use foggara_engines::failpoint;
 
 use super::{
+    job_log,
     observe::ask,
     stage::{logs_folder, workspace_folder},
 };
@@ -22,12 +23,18 @@ use crate::{
 
 /// Commits the engine's last word, then finishes.
 pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, end: End) -> Done {
+    // Before the outcome is decided, since it depends on this; a crash in between does it again.
+    let unpublished = job_log::publish(&room, &row).await.err();
+    failpoint::pass("settle.published");
     let word = end.clone();
     let changed = change(&room.app, Some(&room.own), &row.id, move |row| {
         if row.phase >= Phase::Settling {
             return Ok(Edit::Keep);
         }
-        let (outcome, reason) = decide(row, &word);
+        let (outcome, reason) = match (decide(row, &word), &unpublished) {
+            ((Outcome::Succeeded, _), Some(why)) => (Outcome::Failed, Some(why.clone())),
+            (decided, _) => decided,
+        };
         row.phase = Phase::Settling;
         row.outcome = Some(outcome);
         row.reason = reason;

@@ -1,6 +1,8 @@
 //! A job's log, without the secrets that the job was given and may have printed.
 
-use foggara_domain::{Caller, Error, ExecutionId, Result, Tag, redact::Secrets};
+use std::sync::Arc;
+
+use foggara_domain::{Caller, Error, Execution, ExecutionId, Result, Tag, redact::Secrets};
 use foggara_engines::{Engine, EngineError, LogPiece, Stream};
 
 use super::{engine_of, get};
@@ -19,22 +21,29 @@ pub async fn logs(
     let nothing = LogPiece { bytes: Vec::new(), next_offset: offset, size: 0 };
     let Some(tag) = &row.tag else { return Ok(nothing) };
     let engine = engine_of(app, &row).await?;
-    let engine = engine.as_deref().unwrap_or_else(|| app.plugins().nodes());
-    let reading = Reading { engine, tag, stream, secrets: Secrets::of(&row.secret_configs) };
-    reading.piece(offset, limit).await.map_err(|error| Error::unavailable(format!("log of {id}: {error}")))
+    let engine = engine.unwrap_or_else(|| Arc::clone(app.plugins().nodes()));
+    let reader = LogReader { engine, tag: tag.clone(), stream, secrets: Secrets::of(&row.secret_configs) };
+    reader.piece(offset, limit).await.map_err(|error| Error::unavailable(format!("log of {id}: {error}")))
 }
 
-struct Reading<'a> {
-    engine: &'a dyn Engine,
-    tag: &'a Tag,
+/// Reads one log of an execution.
+pub(crate) struct LogReader {
+    engine: Arc<dyn Engine>,
+    tag: Tag,
     stream: Stream,
     secrets: Secrets,
 }
 
-impl Reading<'_> {
+impl LogReader {
+    /// Nothing while there was no attempt.
+    pub(crate) fn of(engine: Arc<dyn Engine>, row: &Execution, stream: Stream) -> Option<Self> {
+        let tag = row.tag.clone()?;
+        Some(Self { engine, tag, stream, secrets: Secrets::of(&row.secret_configs) })
+    }
+
     /// The piece with its secrets hidden, also those that reach into it from its neighbours. Of a secret that the job has written
     /// only in part so far the beginning can be seen.
-    async fn piece(&self, offset: u64, limit: usize) -> Result<LogPiece, EngineError> {
+    pub(crate) async fn piece(&self, offset: u64, limit: usize) -> Result<LogPiece, EngineError> {
         let mut piece = self.read(offset, limit).await?;
         let reach = self.secrets.reach();
         if reach == 0 || piece.bytes.is_empty() || !is_whole(&piece, offset) {
@@ -58,7 +67,7 @@ impl Reading<'_> {
     }
 
     async fn read(&self, offset: u64, limit: usize) -> Result<LogPiece, EngineError> {
-        self.engine.logs(self.tag, self.stream, offset, limit).await
+        self.engine.logs(&self.tag, self.stream, offset, limit).await
     }
 }
 

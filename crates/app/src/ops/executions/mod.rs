@@ -15,6 +15,7 @@ pub(crate) use direct::words_of;
 pub use direct::{Refusal, search, submit_direct};
 pub use explain::explain;
 pub use flow::run_flow;
+pub(crate) use logs::LogReader;
 pub use logs::logs;
 use std::sync::Arc;
 
@@ -106,7 +107,7 @@ pub async fn results(app: &App, caller: &Caller, id: &ExecutionId) -> Result<Opt
     let row = get(app, caller, id).await?;
     let Some(tag) = &row.tag else { return Ok(None) };
     let engine = engine_of(app, &row).await?;
-    let engine = engine.as_deref().unwrap_or_else(|| app.plugins().nodes());
+    let engine = engine.as_deref().unwrap_or_else(|| app.plugins().nodes().as_ref());
     engine.results(tag).await.map_err(|error| Error::unavailable(format!("results of {id}: {error}")))
 }
 

@@ -43,6 +43,13 @@ impl Fault {
         self
     }
 
+    /// Says where, instead of what was said before.
+    #[must_use]
+    pub fn moved(mut self, place: Location) -> Self {
+        self.place = Some(place);
+        self
+    }
+
     /// For a failed operation on a file.
     pub fn io(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::new(format!("cannot {doing} {}: {error}", path.display()))

@@ -24,7 +24,7 @@ pub enum Given {
     /// No rows.
     Nothing,
     /// Rows, kept and printed.
-    Rows(Rows),
+    Rows(Box<Rows>),
 }
 
 /// Where rows go.
@@ -49,7 +49,7 @@ impl Sink<'_> {
             .map(|index| -> ArrayRef { Arc::new(rows.iter().map(|row| row[index].clone()).collect::<StringArray>()) })
             .collect();
         sink.push(&columns, rows.len())?;
-        Ok(Given::Rows(sink))
+        Ok(Given::Rows(Box::new(sink)))
     }
 }
 
@@ -75,7 +75,7 @@ pub async fn run(session: &Session, order: Order, settings: &mut Settings, sink:
                     break;
                 }
             }
-            return Ok(Given::Rows(rows));
+            return Ok(Given::Rows(Box::new(rows)));
         }
         Order::Explain(query) => {
             let plan = session.plan(&query).await?;

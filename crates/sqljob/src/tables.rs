@@ -14,6 +14,7 @@ use datafusion::{
     },
     logical_expr::{Expr, LogicalPlanBuilder, ScalarUDF, cast, lit},
 };
+use futures::StreamExt;
 
 use crate::{
     catalogue::{Column, Format, Kind, Table, TextOptions},
@@ -130,7 +131,6 @@ pub fn csv_options(format: Format, text: &TextOptions) -> CsvOptions {
     // This byte stands in no UTF-8 text.
     options.quote = text.quote.filter(|_| format == Format::Csv).unwrap_or(0xFF);
     options.escape = text.escape;
-    options.null_regex = Some(format!("^{}$", regex::escape(&text.null)));
     options.truncated_rows = Some(true);
     options.newlines_in_values = Some(false);
     options
@@ -162,7 +162,12 @@ impl Source<'_> {
         {
             return Ok(Arc::new(Schema::empty()));
         }
-        Ok(self.options(&[]).infer_schema(&state, &self.url()?).await?)
+        let url = self.url()?;
+        let store = state.runtime_env().object_store(&url)?;
+        if url.list_all_files(&state, store.as_ref(), "").await?.next().await.is_none() {
+            return Ok(Arc::new(Schema::empty()));
+        }
+        Ok(self.options(&[]).infer_schema(&state, &url).await?)
     }
 
     async fn provider(&self, columns: &[Column], partitions: &[Column]) -> Outcome<Arc<dyn TableProvider>> {
@@ -189,7 +194,8 @@ impl Source<'_> {
             let value = match self.format {
                 Format::Text | Format::Csv => {
                     fields.push(Field::new(&wanted.name, DataType::Utf8, true));
-                    let text = column(&wanted.name);
+                    let null = lit(self.text.null.clone());
+                    let text = datafusion::functions::core::nullif().call(vec![column(&wanted.name), null]);
                     if target == DataType::Utf8 { text } else { to.call(vec![text, lit(wanted.kind.clone())]) }
                 }
                 Format::Json => {

@@ -76,7 +76,7 @@ fn text_keeps_its_values() {
 #[test]
 fn lateral_views_make_rows() {
     let bench = Bench::new(Hive);
-    bench.rows("CREATE TABLE t AS SELECT 1 AS id, split('a,b', ',') AS l UNION ALL SELECT 2, split('c', ',') UNION ALL SELECT 3, NULL");
+    bench.rows("CREATE TABLE t STORED AS PARQUET AS SELECT 1 AS id, split('a,b', ',') AS l UNION ALL SELECT 2, split('c', ',') UNION ALL SELECT 3, NULL");
     assert_eq!(
         bench.rows("SELECT id, x FROM t LATERAL VIEW explode(l) v AS x ORDER BY id, x"),
         ["1\ta", "1\tb", "2\tc"]

@@ -58,6 +58,9 @@ keystone=$(scripts/setup-keystone.sh)
 FOGGARA_KEYSTONE_TRUSTS=1 FOGGARA_BIN=$target/debug/foggara "$keystone/python" tests/keystone/test_keystone.py
 FOGGARA_BIN=$target/debug/foggara "$keystone/python" tests/keystone/test_same_suite.py
 
+begin "an S3 server and client of other people"
+FOGGARA_BIN=$target/debug/foggara "$(scripts/setup-s3.sh)/python" tests/s3/run.py
+
 begin "tempest, with Sahara's own plugin"
 FOGGARA_BIN=$target/debug/foggara "$(scripts/setup-tempest.sh)/python" tests/tempest/run.py
 

@@ -10,7 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
+use foggara_domain::Secret;
+use serde::{Deserialize, Serialize, Serializer};
 use toml::{Table, Value};
 
 /// A setting in the reference.
@@ -140,6 +141,21 @@ sections! {
         /// Folders; data sources and binaries outside of them are refused. Unset: [DIR/files].
         roots: Option<Vec<PathBuf>> = None,
     }
+    /// Objects of S3 and of what speaks its protocol (OBS, MinIO): for urls that come without credentials of their own.
+    StoresS3 "stores.s3" {
+        /// Its address, https://host[:port]. Unset: AWS.
+        endpoint: Option<String> = None,
+        /// Region that requests are signed for. Unset: read off the endpoint, else us-east-1.
+        region: Option<String> = None,
+        /// Access key. Every project's jobs read and write with it: give it only what all of them may do.
+        access_key: Option<String> = None,
+        /// Its secret.
+        secret_key: Option<SecretString> = None,
+        /// Bucket in the path (true) or in the host's name (false). Unset: by the endpoint.
+        path_style: Option<bool> = None,
+        /// Send requests without a signature when there are no keys, for buckets that are open to everybody.
+        allow_anonymous: bool = false,
+    }
     /// Limits; each that is overrun is answered with its name and value.
     Limits "limits" {
         /// Bytes of a JSON body.
@@ -154,6 +170,16 @@ sections! {
         request_seconds: u64 = 30,
     }
     /// A simulated engine, for tests of clients: it runs nothing.
+    Sql "sql" {
+        /// The program foggara-sql, where it is neither beside this program nor on PATH.
+        program: Option<PathBuf> = None,
+        /// Rows kept of each statement's result; 0 keeps all.
+        result_rows: u64 = 100_000,
+        /// MiB of memory that the operators of a script may take before they spill to disk.
+        memory_mb: u64 = 1024,
+        /// Seconds that a script may take; 0 means no limit.
+        time_limit: u64 = 0,
+    }
     Sim "sim" {
         /// Make the public clusters `sim` and `sim-idle`.
         enabled: bool = false,
@@ -161,6 +187,16 @@ sections! {
         control_file: Option<PathBuf> = None,
         /// Milliseconds that a job runs without a control file.
         run_ms: u64 = 0,
+    }
+}
+
+/// A secret setting: it is never printed, not even where all settings are.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+pub struct SecretString(pub Secret);
+
+impl Serialize for SecretString {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str("***")
     }
 }
 
@@ -183,6 +219,8 @@ pub enum Role {
 pub struct Stores {
     /// `[stores.file]`
     pub file: StoresFile,
+    /// `[stores.s3]`
+    pub s3: StoresS3,
 }
 
 /// All settings.
@@ -203,6 +241,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[sim]`
     pub sim: Sim,
+    /// `[sql]`
+    pub sql: Sql,
 }
 
 /// Prefix of variables.
@@ -309,7 +349,7 @@ const LONGEST: u64 = 10 * 366 * 24 * 3600;
 impl Config {
     /// What types cannot say. The error names the setting and the reason.
     fn check(&self) -> Result<(), (&'static str, String)> {
-        let Self { server, keystone, jobs, local, stores, limits, sim } = self;
+        let Self { server, keystone, jobs, local, stores, limits, sim, sql } = self;
         let count = |value: Option<usize>| value.map_or(1, |value| u64::try_from(value).unwrap_or(u64::MAX));
         for (key, value, least, most) in [
             ("server.token_lifetime", server.token_lifetime, 1, LONGEST),
@@ -327,6 +367,8 @@ impl Config {
             ("limits.staged_binary", limits.staged_binary, 1, u64::MAX),
             ("limits.fetch_seconds", limits.fetch_seconds, 1, LONGEST),
             ("limits.request_seconds", limits.request_seconds, 1, LONGEST),
+            ("sql.memory_mb", sql.memory_mb, 16, u64::MAX / (1024 * 1024)),
+            ("sql.time_limit", sql.time_limit, 0, LONGEST),
             ("sim.run_ms", sim.run_ms, 0, LONGEST * 1000),
         ] {
             if value < least {
@@ -350,6 +392,19 @@ impl Config {
         }
         if let Some(root) = stores.file.roots.iter().flatten().find(|root| !root.is_absolute()) {
             return Err(("stores.file.roots", format!("{} is not an absolute path", root.display())));
+        }
+        let is_url = |text: &&String| !text.starts_with("https://") && !text.starts_with("http://");
+        if stores.s3.endpoint.as_ref().filter(is_url).is_some() {
+            return Err(("stores.s3.endpoint", "it is not of the form https://host or https://host:port".to_owned()));
+        }
+        match (&stores.s3.access_key, &stores.s3.secret_key) {
+            (Some(_), None) => {
+                return Err(("stores.s3.secret_key", "it is unset, and there is an access_key".to_owned()));
+            }
+            (None, Some(_)) => {
+                return Err(("stores.s3.access_key", "it is unset, and there is a secret_key".to_owned()));
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -456,12 +511,24 @@ mod tests {
             ("[server]\nregion = ' '", "server.region", "empty"),
             ("[server]\ncors_origins = ['example.org']", "server.cors_origins", "example.org"),
             ("[stores.file]\nroots = ['data']", "stores.file.roots", "absolute"),
+            ("[stores.s3]\nendpoint = 'host'", "stores.s3.endpoint", "https://host"),
+            ("[stores.s3]\naccess_key = 'a'", "stores.s3.secret_key", "unset"),
+            ("[stores.s3]\nsecret_key = 'a'", "stores.s3.access_key", "unset"),
         ] {
             let error = load(file, &[]).expect_err(file);
             assert!(error.starts_with(&format!("f.toml: {key}: ")) && error.contains(reason), "{error}");
         }
         let error = load("", &[("FOGGARA__JOBS__MAX_WAITING", "0")]).expect_err("refused");
         assert!(error.starts_with("FOGGARA__JOBS__MAX_WAITING: jobs.max_waiting: "), "{error}");
+    }
+
+    #[test]
+    fn a_secret_is_taken_as_it_stands_and_never_shown() {
+        let pairs = [("FOGGARA__STORES__S3__ACCESS_KEY", "1"), ("FOGGARA__STORES__S3__SECRET_KEY", "123")];
+        let config = load("", &pairs).expect("settings");
+        assert_eq!(config.stores.s3.secret_key, Some(SecretString(Secret::new("123"))));
+        assert!(!format!("{config:?}").contains("123"), "{config:?}");
+        assert_eq!(Value::try_from(&config.stores.s3.secret_key).ok(), Some(Value::from("***")));
     }
 
     #[test]

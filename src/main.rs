@@ -11,5 +11,8 @@ fn main() -> ExitCode {
     if let Some(code) = foggara_engines::local::run_hidden(&args) {
         return code;
     }
+    if let Some(code) = cmd::distcp::run_hidden(&args) {
+        return code;
+    }
     cmd::run()
 }

@@ -124,6 +124,12 @@ async fn identity(config: &Config, dir: &Path, findings: &mut Findings) -> Resul
 
 /// Folders and schemes that jobs may read.
 fn stores(config: &Config, dir: &Path, findings: &mut Findings) -> Result<()> {
+    let s3 = match (&config.stores.s3.access_key, config.stores.s3.allow_anonymous) {
+        (Some(_), _) => "with the job's keys or those of [stores.s3]",
+        (None, true) => "with the job's keys, or without a signature",
+        (None, false) => "with the job's keys ([stores.s3] is for those without)",
+    };
+    findings.add(Level::Good, "stores", &format!("s3, s3a, s3n and obs {s3}"))?;
     findings.add(Level::Good, "stores", "internal-db, http, https, and file and hdfs:/// for files of this host:")?;
     let Some(roots) = &config.stores.file.roots else {
         let text = format!("jobs may use {} ([stores.file] roots names others)", dir.join("files").display());

@@ -40,12 +40,15 @@ enum Action {
     Doctor,
 }
 
-/// The job types of Sahara by what they become on `local`.
-pub const TYPES: [(&str, PlanKind); 4] = [
+/// The job types by what they become on `local`.
+pub const TYPES: [(&str, PlanKind); 7] = [
     ("Shell", PlanKind::Program),
     ("MapReduce.Streaming", PlanKind::Streaming),
     ("Java", PlanKind::Java),
     ("Spark", PlanKind::Spark),
+    ("MapReduce (jar)", PlanKind::HadoopJar),
+    ("Hive, Spark SQL", PlanKind::Sql),
+    ("DistCp", PlanKind::DistCp),
 ];
 
 /// A line per job type: what it is, and what is missing. A directory that is no server's yet is left as it is.

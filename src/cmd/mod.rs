@@ -5,6 +5,7 @@ mod client;
 mod clusters;
 mod credentials;
 mod data_dir;
+pub mod distcp;
 mod doctor;
 mod engines;
 mod jobs;
@@ -61,6 +62,8 @@ enum Command {
     User(admin::UserArgs),
     /// Projects of the embedded identity
     Project(admin::ProjectArgs),
+    /// Access keys (AK/SK) of the embedded identity
+    Credential(admin::CredentialArgs),
     /// Token keys and secret keys
     Keys(admin::KeysArgs),
     /// Bring the database up to date
@@ -140,6 +143,7 @@ async fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Engines(args) => engines::run(&args),
         Command::User(args) => admin::user(args).await,
         Command::Project(args) => admin::project(args).await,
+        Command::Credential(args) => admin::credential(args).await,
         Command::Keys(args) => admin::keys(args).await,
         Command::Migrate(args) => admin::migrate(args).await,
         Command::Doctor(args) => doctor::run(args).await,

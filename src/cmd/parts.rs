@@ -9,10 +9,10 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use foggara_app::{App, Parts};
 use foggara_db::{Db, SealKeys, Version};
-use foggara_domain::{Secret, Timestamp};
+use foggara_domain::{Secret, Timestamp, plan::HiddenSettings};
 use foggara_engines::{
     Plugin, Plugins,
-    local::{Local, LocalSettings},
+    local::{CopySettings, Local, LocalSettings, SqlSettings},
     plugins::{local::LocalPlugin, sim::SimPlugin, spark::SparkPlugin},
     sim::{Sim, SimSettings},
 };
@@ -20,7 +20,7 @@ use foggara_identity::{
     keystone::{self, Cloud, Keystone, Trusts},
     policy::Policy,
 };
-use foggara_stores::{HttpStore, InternalStore, LocalRoots, LocalStore, Stores};
+use foggara_stores::{HttpStore, InternalStore, LocalRoots, LocalStore, S3Settings, S3Store, Stores};
 
 use crate::config::Config;
 
@@ -84,8 +84,15 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
         log_limit: config.local.log_limit,
         spark_cores: config.local.spark_cores.unwrap_or(cores).max(1),
         spark_cluster: None,
+        sql: SqlSettings {
+            program: config.sql.program.clone(),
+            result_rows: config.sql.result_rows,
+            memory_mb: config.sql.memory_mb,
+            time_limit_seconds: config.sql.time_limit,
+        },
         spark_home: config.local.spark_home.clone(),
         java_home: config.local.java_home.clone(),
+        copying: CopySettings { roots: root_folders(config, data_dir)?, s3: HiddenSettings(s3(config).to_words()) },
         cgroup_root: config.local.cgroup_root.clone(),
     })
 }
@@ -108,17 +115,36 @@ fn plugins(config: &Config, data_dir: &Path) -> Result<Plugins> {
     Ok(Plugins::new(Arc::new(nodes), plugins))
 }
 
+/// Folders of this host that jobs may use; absolute, since a copying job works elsewhere.
+fn root_folders(config: &Config, data_dir: &Path) -> Result<Vec<PathBuf>> {
+    match &config.stores.file.roots {
+        Some(roots) => Ok(roots.clone()),
+        None => Ok(vec![std::path::absolute(data_dir.join("files")).context("the data directory")?]),
+    }
+}
+
 /// Folders of this host that jobs may use; the default one is made.
 pub fn roots(config: &Config, data_dir: &Path) -> Result<LocalRoots> {
-    let roots = match &config.stores.file.roots {
-        Some(roots) => roots.clone(),
-        None => {
-            let files = data_dir.join("files");
-            std::fs::create_dir_all(&files).with_context(|| format!("make {}", files.display()))?;
-            vec![files]
+    let roots = root_folders(config, data_dir)?;
+    if config.stores.file.roots.is_none() {
+        for root in &roots {
+            std::fs::create_dir_all(root).with_context(|| format!("make {}", root.display()))?;
         }
-    };
+    }
     Ok(LocalRoots::new(roots))
+}
+
+/// What the operator says of S3.
+fn s3(config: &Config) -> S3Settings {
+    let section = &config.stores.s3;
+    S3Settings {
+        endpoint: section.endpoint.clone(),
+        region: section.region.clone(),
+        access_key: section.access_key.clone(),
+        secret_key: section.secret_key.as_ref().map(|secret| secret.0.clone()),
+        path_style: section.path_style,
+        allow_anonymous: section.allow_anonymous,
+    }
 }
 
 /// The client of the outside Keystone, if the settings name one.
@@ -162,7 +188,8 @@ pub async fn app(
     let stores = Stores::new()
         .with(Arc::new(LocalStore::new(roots.clone())))
         .with(Arc::new(InternalStore::new(db.clone())))
-        .with(Arc::new(HttpStore::new().map_err(|error| anyhow!("{error}"))?));
+        .with(Arc::new(HttpStore::new().map_err(|error| anyhow!("{error}"))?))
+        .with(Arc::new(S3Store::new(s3(config)).map_err(|error| anyhow!("{error}"))?));
     let seconds = Duration::from_secs;
     let settings = foggara_app::Settings {
         data_dir: data_dir.to_owned(),

@@ -1,6 +1,8 @@
 //! `foggara quickstart`: nothing to set up and nothing to answer. A server of its own, a word count that really runs, a job
 //! that is deleted while it runs, and what to type next.
 
+mod sql;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -149,6 +151,8 @@ pub async fn run(args: QuickstartArgs) -> Result<Exit> {
         }
         print("            Spark counted the same\n")?;
     }
+    let (config, _) = settings(&ServeArgs { data_dir: Some(dir.clone()), ..ServeArgs::default() })?;
+    session.query_a_file(&dir, &parts::local_settings(&config, &dir)?, args.spark).await?;
     session.delete_a_running_job().await?;
     // Only now: a run that failed leaves nothing behind.
     server.keep = args.keep;

@@ -10,7 +10,8 @@ import traceback
 
 from server import Server
 
-MODULES = ("test_sahara", "test_sahara_v2", "test_clusters", "test_heat", "test_cli", "test_identity", "test_spark")
+MODULES = ("test_sahara", "test_sahara_v2", "test_clusters", "test_heat", "test_cli", "test_identity",
+           "test_huawei_signing", "test_spark")
 
 
 def main():

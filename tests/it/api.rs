@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use foggara_testkit::s3::{ACCESS_KEY, FakeS3, SECRET_KEY};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -198,5 +199,42 @@ async fn binaries_come_from_files_and_uploads_of_any_size() -> Result<()> {
     let id = world.execute(&template, json!({})).await?;
     world.wait(&id, &["SUCCEEDED"]).await?;
     assert_eq!(String::from_utf8(world.api.log(&id, "stdout").await?)?.trim(), "3000001");
+    Ok(())
+}
+
+#[tokio::test]
+async fn binaries_come_from_s3_with_their_own_keys_and_with_the_operators() -> Result<()> {
+    let s3 = FakeS3::start(&["jobs"])?;
+    s3.put("jobs", "dir/job.sh", b"cat lib.txt");
+    s3.put("jobs", "lib.txt", b"from s3");
+    let endpoint = s3.endpoint();
+    let settings =
+        format!("[stores.s3]\nendpoint = '{endpoint}'\naccess_key = '{ACCESS_KEY}'\nsecret_key = '{SECRET_KEY}'\n");
+    let world = World::start(On::Sqlite, &settings).await?;
+    let binary = async |name: &str, url: &str, extra: Value| -> Result<String> {
+        let made = world.api.post("/job-binaries", json!({"name": name, "url": url, "extra": extra})).await?;
+        Ok(made["job_binary"]["id"].as_str().context("no id")?.to_owned())
+    };
+    let keys = json!({"accesskey": ACCESS_KEY, "secretkey": SECRET_KEY, "endpoint": endpoint});
+    let main = binary("job.sh", "s3://jobs/dir/job.sh", keys).await?;
+    let lib = binary("lib.txt", "s3a://jobs/lib.txt", json!({})).await?;
+    let data = world.api.call(Method::GET, &format!("/job-binaries/{main}/data"), None).await?;
+    assert_eq!((data.status.as_u16(), data.text().as_str()), (200, "cat lib.txt"));
+    let template = world.api.template("s3", "Shell", &[&main], &[&lib]).await?;
+    let id = world.execute(&template, json!({})).await?;
+    world.wait(&id, &["SUCCEEDED"]).await?;
+    assert_eq!(String::from_utf8(world.api.log(&id, "stdout").await?)?, "from s3");
+    let wrong = json!({"accesskey": ACCESS_KEY, "secretkey": "another-secret", "endpoint": endpoint});
+    let wrong = binary("wrong.sh", "s3://jobs/dir/job.sh", wrong).await?;
+    let data = world.api.call(Method::GET, &format!("/job-binaries/{wrong}/data"), None).await?;
+    assert_eq!(data.status.as_u16(), 400);
+    let text = data.text();
+    assert!(text.contains("S3_CLIENT_EXCEPTION") && text.contains("secret key is wrong"), "{text}");
+    let template = world.api.template("wrong", "Shell", &[&wrong], &[]).await?;
+    let id = world.execute(&template, json!({})).await?;
+    let row = world.wait(&id, &["FAILED"]).await?;
+    assert!(row["info"]["reason"].as_str().is_some_and(|why| why.contains("secret key is wrong")), "{row}");
+    let seen = format!("{text} {row} {}", world.server.log());
+    assert!(!seen.contains("another-secret") && !seen.contains(SECRET_KEY));
     Ok(())
 }

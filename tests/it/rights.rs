@@ -27,6 +27,13 @@ async fn routes(world: &World) -> Result<Vec<(Method, String)>> {
     Ok(routes)
 }
 
+/// Headers of a signed request whose key does not exist.
+fn signed_by_nobody(date: &str) -> [(&'static str, &str); 3] {
+    const SIGNATURE: &str = "SDK-HMAC-SHA256 Access=NOBODY, SignedHeaders=host;x-sdk-date, \
+                             Signature=0000000000000000000000000000000000000000000000000000000000000000";
+    [("X-Auth-Token", ""), ("Authorization", SIGNATURE), ("X-Sdk-Date", date)]
+}
+
 fn filled(path: &str) -> String {
     let mut out = String::new();
     let mut inside = false;
@@ -49,7 +56,8 @@ async fn every_route_asks_for_a_good_token() -> Result<()> {
     let world = World::plain().await?;
     let routes = routes(&world).await?;
     assert!(routes.len() > 50, "the document has {} routes", routes.len());
-    let (mut closed, mut open) = (0, 0);
+    let (mut closed, mut open, mut of_mrs) = (0, 0, 0);
+    let date = crate::signing::date(0);
     for (method, path) in &routes {
         let is_login = path == "/v3/auth/tokens" && *method == Method::POST;
         if OPEN.contains(&path.as_str()) || is_login {
@@ -61,12 +69,24 @@ async fn every_route_asks_for_a_good_token() -> Result<()> {
             assert_eq!(answer.status.as_u16(), 401, "{method} {path} with the token '{token}': {}", answer.text());
             assert!(answer.json().is_object(), "{method} {path}: {}", answer.text());
             assert!(answer.headers.contains_key("www-authenticate"), "{method} {path}");
-            if path.starts_with("/v1.") {
+            if answer.json()["error_code"].is_string() {
+                assert_eq!(answer.json()["error_code"], "12000001", "{method} {path}: {}", answer.text());
+                of_mrs += 1;
+            } else if path.starts_with("/v1.") {
                 assert_eq!(answer.json()["error_code"], 401, "{method} {path}: {}", answer.text());
             }
         }
+        // A signature of nobody opens nothing either. Of the identity's routes only the look-ups know signatures.
+        let headers = signed_by_nobody(&date);
+        let answer = world.api.raw(method.clone(), &filled(path), &headers, None).await?;
+        assert_eq!(answer.status.as_u16(), 401, "{method} {path}, signed by nobody: {}", answer.text());
+        if !path.starts_with("/v3") {
+            assert_eq!(answer.json()["error_code"], "APIGW.0301", "{method} {path}: {}", answer.text());
+            assert!(answer.text().contains("ak:NOBODY,err:ak not exist"), "{method} {path}: {}", answer.text());
+        }
         closed += 1;
     }
+    assert_eq!(of_mrs, 2 * 21, "routes of MRS, with two tokens each");
     assert!(closed > 40 && open >= 6, "{closed} closed and {open} open routes");
     Ok(())
 }

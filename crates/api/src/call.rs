@@ -148,7 +148,8 @@ where
             let base = state.settings.identity_of(request.headers());
             let limit = (checks.reads == Reads::Json).then_some(state.settings.deadline);
             let outcome_unknown = !request.method().is_safe();
-            let version = (View::of(request.uri().path()) == View::V2).then(|| microversion::asked(request.headers()));
+            let versioned = checks.surface == Surface::Sahara && View::of(request.uri().path()) == View::V2;
+            let version = versioned.then(|| microversion::asked(request.headers()));
             let (parts, body) = request.into_parts();
             let body = Shared::new(body);
             let given = body.clone();

@@ -5,7 +5,7 @@
 
 use axum::http::StatusCode;
 use foggara_domain::{Code, Error};
-use foggara_identity::Error as IdentityError;
+use foggara_identity::{Error as IdentityError, aksk::Refusal};
 
 /// Why a request is not answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,8 @@ pub enum Fault {
     Domain(Error),
     /// No valid token (401).
     Unauthorized,
+    /// The signature of the request is not believed (401).
+    Signature(Refusal),
     /// The project in the path is not the token's (401, as the original).
     WrongProject,
     /// The token has no project (503, as the original).
@@ -35,6 +37,8 @@ pub enum Fault {
     },
     /// The connection broke while the body was read (400).
     BrokenBody,
+    /// A refusal by MRS's code.
+    Mrs(Box<crate::mrs::error::Refused>),
     /// Not done in time (504).
     TooSlow {
         /// The deadline.
@@ -87,8 +91,12 @@ impl Fault {
         let said = |status, name, message: &str| Said { status, name, message: message.to_owned(), retry_after: None };
         match self {
             Self::Domain(error) => of_domain(error),
+            Self::Mrs(refused) => refused.said(),
             Self::Unauthorized => {
                 said(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "The request you have made requires authentication.")
+            }
+            Self::Signature(refusal) => {
+                said(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", &crate::signing::message(refusal))
             }
             Self::WrongProject => said(
                 StatusCode::UNAUTHORIZED,

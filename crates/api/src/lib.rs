@@ -9,6 +9,7 @@ mod cors;
 mod drain;
 pub mod fault;
 pub mod identity_v3;
+pub mod mrs;
 mod once;
 pub mod openapi;
 mod ops_api;
@@ -20,6 +21,7 @@ pub mod route;
 #[cfg(test)]
 mod routes_page;
 pub mod sahara;
+pub mod signing;
 pub mod transport;
 
 use std::{sync::Arc, time::Duration};
@@ -94,6 +96,7 @@ impl FromRef<ApiState> for identity_v3::At {
 pub fn route_list() -> Vec<Route> {
     let mut routes = sahara::v1::routes();
     routes.extend(sahara::v2::routes());
+    routes.extend(mrs::routes());
     routes.extend(own::routes());
     routes.extend(identity_v3::routes());
     routes.extend(ops_api::routes());

@@ -99,9 +99,14 @@ async fn repeated(
         return Ok(reply::nothing());
     }
     let submits = key.path.ends_with("/execute") || (key.method == "POST" && key.path == "/v2/jobs");
-    if let Some(made) = stored.made.filter(|_| submits) {
+    if let Some(made) = stored.made.clone().filter(|_| submits) {
         let row = executions::get(app, caller, &ExecutionId::from(made)).await?;
         return Ok(reply::accepted(View::of(&key.path).under("job_execution", job_executions::show(&row))));
+    }
+    if let Some(made) = &stored.made
+        && let Some((status, answer)) = crate::mrs::again(app, caller, &key.path, made).await?
+    {
+        return Ok(replay(status, answer.to_string()));
     }
     let text =
         "the request with this key was carried out, and its answer was lost in a crash: look at the object itself";

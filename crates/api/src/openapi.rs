@@ -18,6 +18,7 @@ pub fn document(routes: &[Route]) -> Value {
         schemas::all_by_name().iter().map(|(name, schema)| (name.clone(), plain(schema))).collect();
     let mut schemas = schemas;
     schemas.insert("error".to_owned(), error_schema());
+    schemas.insert("mrs_error".to_owned(), mrs_error_schema());
     schemas.insert("problem".to_owned(), problem_schema());
     schemas.insert("identity_error".to_owned(), identity_error_schema());
     json!({
@@ -70,6 +71,7 @@ fn operation(route: &Route) -> Value {
     let (kind, schema) = match route.surface {
         Surface::Own => ("application/problem+json", "problem"),
         Surface::Identity => ("application/json", "identity_error"),
+        Surface::MrsV11 | Surface::MrsV2 => ("application/json", "mrs_error"),
         Surface::Sahara | Surface::Ops => ("application/json", "error"),
     };
     let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
@@ -158,6 +160,17 @@ fn error_schema() -> Value {
             "error_message": {"type": "string"},
             "error_name": {"type": ["string", "integer"]},
             "error_msg": {"type": "string", "description": "The same text, for MRS clients"},
+        },
+    })
+}
+
+fn mrs_error_schema() -> Value {
+    json!({
+        "type": "object",
+        "required": ["error_code", "error_msg"],
+        "properties": {
+            "error_code": {"type": "string", "description": "A code of MRS"},
+            "error_msg": {"type": "string", "description": "In the language of X-Language: en-us or zh-cn"},
         },
     })
 }

@@ -21,6 +21,10 @@ use crate::{
 pub enum Surface {
     /// Sahara v1.0, v1.1 and v2.
     Sahara,
+    /// What MRS has beside Sahara's routes in V1.1.
+    MrsV11,
+    /// The same in V2.
+    MrsV2,
     /// The embedded identity below `/v3`.
     Identity,
     /// Our own API below `/api/v1`.
@@ -34,7 +38,9 @@ impl Surface {
     pub fn of(path: &str) -> Self {
         let below =
             |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if crate::path::is_sahara(path) {
+        if let Some(surface) = crate::mrs::surface_of(path) {
+            surface
+        } else if crate::path::is_sahara(path) {
             Self::Sahara
         } else if below("/v3") {
             Self::Identity
@@ -47,13 +53,20 @@ impl Surface {
 
     /// Whether a request must bear a token for a project before it is routed at all.
     pub fn asks_for_a_project(self) -> bool {
-        matches!(self, Self::Sahara | Self::Own)
+        self.names_projects() || self == Self::Own
+    }
+
+    /// Whether its paths may name the project before the rule, and end in `.json`.
+    pub fn names_projects(self) -> bool {
+        matches!(self, Self::Sahara | Self::MrsV11 | Self::MrsV2)
     }
 
     /// The word in the OpenAPI document.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sahara => "sahara",
+            Self::MrsV11 => "mrs-v1.1",
+            Self::MrsV2 => "mrs-v2",
             Self::Identity => "identity",
             Self::Own => "foggara",
             Self::Ops => "operations",
@@ -245,10 +258,10 @@ pub fn router_of(routes: Vec<Route>) -> Router<ApiState> {
     routes.into_iter().fold(Router::new(), |router, route| router.route(route.path, route.handler))
 }
 
-/// First segments of the rules of Sahara's surface; what stands before one of them is a tenant.
+/// First segments of the rules of Sahara's and MRS's surfaces; what stands before one of them is a tenant.
 pub fn collections(routes: &[Route]) -> Vec<&'static str> {
-    let sahara = routes.iter().filter(|route| route.surface == Surface::Sahara);
-    let mut names: Vec<_> = sahara.filter_map(|route| route.path.split('/').nth(2)).collect();
+    let named = routes.iter().filter(|route| route.surface.names_projects());
+    let mut names: Vec<_> = named.filter_map(|route| route.path.split('/').nth(2)).collect();
     names.sort_unstable();
     names.dedup();
     names

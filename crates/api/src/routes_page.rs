@@ -13,6 +13,8 @@ pub fn page(routes: &[Route]) -> String {
     );
     for (surface, title) in [
         (Surface::Sahara, "Sahara"),
+        (Surface::MrsV11, "MRS V1.1, beside Sahara's routes"),
+        (Surface::MrsV2, "MRS V2"),
         (Surface::Own, "foggara's own"),
         (Surface::Identity, "Identity (embedded)"),
         (Surface::Ops, "Operations, open to everybody"),

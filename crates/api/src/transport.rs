@@ -23,21 +23,23 @@ use crate::{
     fault::{Fault, Outcome},
     path,
     route::Surface,
+    signing,
 };
 
 /// The header with a caller's token.
-const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+pub(crate) const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 /// The request's id as OpenStack's clients read it.
 const OPENSTACK_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 /// The same as Huawei's clients read it.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What the layers found out about a request of the data API.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// Who asks.
     pub caller: Caller,
-    /// The token that says so: for what a job does in the caller's name later.
+    /// The token that says so: for what a job does in the caller's name later. Empty for a signed request; the embedded
+    /// identity, which alone has access keys, gives no trusts.
     pub token: Secret,
     /// The path ended in `.json`.
     pub json: bool,
@@ -45,8 +47,14 @@ pub struct Entry {
 
 /// The fault in the shape of a surface. `base` is the server's own address.
 pub fn answer_fault(fault: &Fault, surface: Surface, base: &str) -> Response {
+    if let Fault::Signature(refusal) = fault {
+        return signing::answer(refusal, surface == Surface::Sahara, base);
+    }
     match surface {
+        // A route of Sahara's that was called by MRS's body (spec/README.md conflict 13).
+        _ if matches!(fault, Fault::Mrs(_)) => crate::mrs::error::answer(fault, surface, base),
         Surface::Sahara | Surface::Ops => crate::sahara::error::answer(fault, base),
+        Surface::MrsV11 | Surface::MrsV2 => crate::mrs::error::answer(fault, surface, base),
         Surface::Own => crate::own::problem::answer(fault, base),
         Surface::Identity => {
             let said = fault.said();
@@ -64,6 +72,7 @@ pub fn wrap(routes: Router<ApiState>, collections: Vec<&'static str>, state: Api
     let inner = routes.fallback(no_route).method_not_allowed_fallback(no_method).with_state(state);
     let service = ServiceBuilder::new()
         .layer(from_fn(stamp))
+        .layer(from_fn(crate::mrs::error::in_language))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(cors)
         .layer(from_fn_with_state(enter_state, enter))
@@ -87,7 +96,8 @@ async fn stamp(request: Request, next: Next) -> Response {
     .await;
     if let Ok(value) = HeaderValue::try_from(id) {
         response.headers_mut().insert(OPENSTACK_ID, value.clone());
-        response.headers_mut().insert(REQUEST_ID, value);
+        // The answer to a signed request names its id in the body too.
+        response.headers_mut().entry(REQUEST_ID).or_insert(value);
     }
     response
 }
@@ -132,12 +142,19 @@ async fn enter(State(entering): State<Entering>, mut request: Request, next: Nex
 }
 
 async fn admit(entering: &Entering, surface: Surface, request: &mut Request) -> Outcome<()> {
-    let token = request.headers().get(TOKEN).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty());
-    let token = Secret::new(token.ok_or(Fault::Unauthorized)?);
-    let caller = entering.state.authenticator.caller(token.reveal()).await?;
+    let (caller, token) = if signing::of(request.headers()).is_some() {
+        // What is signed is the path as it was sent.
+        let spelling = path::read(request.method(), request.uri().path(), &entering.collections);
+        let project = spelling.and_then(|spelling| spelling.project);
+        (signing::caller(&entering.state, request, project.as_deref()).await?, Secret::new(""))
+    } else {
+        let token = request.headers().get(TOKEN).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty());
+        let token = Secret::new(token.ok_or(Fault::Unauthorized)?);
+        (entering.state.authenticator.caller(token.reveal()).await?, token)
+    };
     tracing::debug!(user = %caller.user, project = %caller.project, "admitted");
     let mut json = false;
-    if surface == Surface::Sahara {
+    if surface.names_projects() {
         let spelling = path::read(request.method(), request.uri().path(), &entering.collections);
         let spelling = spelling.ok_or(Fault::ShortPath)?;
         if spelling.project.is_some_and(|project| project != caller.project.as_str()) {

@@ -226,6 +226,7 @@ pub async fn remove_project(conn: &mut Conn, id: &ProjectId) -> Result<bool> {
     let roles = sql("DELETE FROM iam_assignment WHERE target_kind = 'project' AND target_id = $1");
     conn.run(roles.bind(id)).await?;
     conn.run(sql("DELETE FROM iam_application_credential WHERE project_id = $1").bind(id)).await?;
+    conn.run(sql("DELETE FROM iam_access_key WHERE project_id = $1").bind(id)).await?;
     let default = sql("UPDATE iam_user SET default_project_id = NULL WHERE default_project_id = $1");
     conn.run(default.bind(id)).await?;
     Ok(conn.run(sql("DELETE FROM iam_project WHERE id = $1").bind(id)).await? == 1)
@@ -304,6 +305,7 @@ pub async fn set_enabled(conn: &mut Conn, user: &UserId, enabled: bool) -> Resul
 pub async fn remove_user(conn: &mut Conn, user: &UserId) -> Result<bool> {
     conn.run(sql("DELETE FROM iam_assignment WHERE user_id = $1").bind(user)).await?;
     conn.run(sql("DELETE FROM iam_application_credential WHERE user_id = $1").bind(user)).await?;
+    conn.run(sql("DELETE FROM iam_access_key WHERE user_id = $1").bind(user)).await?;
     Ok(conn.run(sql("DELETE FROM iam_user WHERE id = $1").bind(user)).await? == 1)
 }
 

@@ -177,6 +177,16 @@ pub async fn ids(conn: &mut Conn) -> Result<Vec<ClusterId>> {
     conn.all(sql("SELECT id FROM cluster")).await?.iter().map(|row| row.text("id").map(Into::into)).collect()
 }
 
+/// Transient clusters whose work is done: they had an execution, and each has ended. Protected ones stay.
+pub async fn done_transient(conn: &mut Conn) -> Result<Vec<ClusterId>> {
+    let query = sql("SELECT id FROM cluster c WHERE c.is_transient = 1 AND c.status <> $1 \
+         AND (c.is_protected IS NULL OR c.is_protected = 0) \
+         AND EXISTS (SELECT 1 FROM execution e WHERE e.cluster_id = c.id) \
+         AND NOT EXISTS (SELECT 1 FROM execution e WHERE e.cluster_id = c.id AND e.phase <> 'ended') ORDER BY id");
+    let rows = conn.all(query.bind(ClusterStatus::Deleting.name())).await?;
+    rows.iter().map(|row| row.text("id").map(Into::into)).collect()
+}
+
 /// All clusters: for duties.
 pub async fn all(conn: &mut Conn) -> Result<Vec<Cluster>> {
     let rows = conn.all(sql(format!("SELECT {COLUMNS} FROM cluster ORDER BY id"))).await?;

@@ -2,19 +2,20 @@
 
 use foggara_domain::{
     BinaryId, ClusterId, DataSourceId, Error, Execution, ExecutionId, JobId, ProjectId, Result, Tag, Timestamp,
+    direct::{Direct, Search},
     execution::Usage,
     status::{Duty, Outcome, Phase, Wish},
 };
 use serde_json::{Map, Value as Json};
 
 use crate::{
-    Conn, Query, Row,
+    Conn, Query, Row, Value,
     page::{Column, ListSpec},
     sql,
 };
 
 const COLUMNS: &str = "id, project_id, user_id, job_id, job_type, job_name, cluster_id, input_id, output_id, job_configs, \
-     secret_configs, data_source_urls, is_public, is_protected, wish, suspend_wanted, phase, status, engine_state, duty, \
+     secret_configs, user_name, direct, data_source_urls, is_public, is_protected, wish, suspend_wanted, phase, status, engine_state, duty, \
      place, attempt, tag, engine_ref, incarnation, launch_sent_at, stop_sent_at, gone_at, gone_evidence, outcome, reason, \
      return_code, usage, deadline, created_at, updated_at, staged_at, start_time, running_at, end_time, deleted_at, version";
 
@@ -39,6 +40,8 @@ fn bind_fixed(query: Query, conn: &Conn, row: &Execution) -> Result<Query> {
         let text = Json::Object(row.secret_configs.clone()).to_string();
         Some(conn.seal_keys().seal(&place_of(&row.id), &text)?)
     };
+    let direct = row.direct.as_ref().map(serde_json::to_string).transpose();
+    let direct = direct.map_err(|error| Error::Internal(format!("direct: {error}")))?;
     Ok(query
         .bind(&row.id)
         .bind(&row.project)
@@ -50,7 +53,9 @@ fn bind_fixed(query: Query, conn: &Conn, row: &Execution) -> Result<Query> {
         .bind(row.input.as_ref())
         .bind(row.output.as_ref())
         .bind(row.job_configs.to_string())
-        .bind(secrets))
+        .bind(secrets)
+        .bind(row.user_name.as_deref())
+        .bind(direct))
 }
 
 /// From `data_source_urls` to `deleted_at`, in the order of [`COLUMNS`].
@@ -279,16 +284,71 @@ pub async fn list(
     Ok(foggara_domain::page::Page { items, prev: page.prev, next: page.next })
 }
 
+/// The executions that a project may see and that match, with the number of all matches.
+pub async fn search(
+    conn: &mut Conn,
+    project: &ProjectId,
+    search: &Search,
+    strict: bool,
+) -> Result<(u64, Vec<Execution>)> {
+    let mut values = vec![Value::from(project)];
+    let mut wheres = LIST.visible.to_owned();
+    let texts = [
+        ("cluster_id", search.cluster.as_ref().map(ClusterId::as_str)),
+        ("id", search.id.as_deref()),
+        ("job_name", search.name.as_deref()),
+        ("COALESCE(user_name, user_id)", search.user.as_deref()),
+        ("job_type", search.job_type.as_deref()),
+    ];
+    for (column, text) in texts {
+        if let Some(text) = text {
+            values.push(Value::from(text));
+            wheres.push_str(&format!(" AND {column} = ${}", values.len()));
+        }
+    }
+    for (sign, time) in [(">=", search.submitted_from), ("<=", search.submitted_to)] {
+        if let Some(time) = time {
+            values.push(Value::from(time));
+            wheres.push_str(&format!(" AND created_at {sign} ${}", values.len()));
+        }
+    }
+    if let Some(statuses) = &search.statuses {
+        let first = values.len() + 1;
+        values.extend(statuses.iter().map(|status| Value::from(*status)));
+        let numbers: Vec<String> = (first..=values.len()).map(|number| format!("${number}")).collect();
+        // No status at all matches nothing.
+        let condition =
+            if numbers.is_empty() { "1 = 0".to_owned() } else { format!("status IN ({})", numbers.join(", ")) };
+        wheres.push_str(&format!(" AND {condition}"));
+    }
+    let from = view(strict);
+    let counting = sql(format!("SELECT COUNT(*) AS many FROM {from} WHERE {wheres}"));
+    let total = count(conn, values.iter().cloned().fold(counting, Query::bind)).await?;
+    let way = if search.ascending { "ASC" } else { "DESC" };
+    let whole = |number: u64| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
+    values.extend([whole(search.limit), whole(search.skip)]);
+    let text = format!(
+        "SELECT {COLUMNS} FROM {from} WHERE {wheres} ORDER BY created_at {way}, id {way} LIMIT ${} OFFSET ${}",
+        values.len() - 1,
+        values.len()
+    );
+    let rows = conn.all(values.into_iter().fold(sql(text), Query::bind)).await?;
+    let found = rows.iter().map(|row| read(conn, row)).collect::<Result<Vec<_>>>()?;
+    Ok((u64::try_from(total).unwrap_or(0), found))
+}
+
 fn read(conn: &Conn, row: &Row) -> Result<Execution> {
     let id = ExecutionId::from(row.text("id")?);
     let secrets = match row.bytes_or_null("secret_configs")? {
         Some(sealed) => object(&conn.seal_keys().open(&place_of(&id), &sealed)?)?,
         None => Map::new(),
     };
+    let direct = row.text_or_null("direct")?.map(|text| serde_json::from_str::<Direct>(&text)).transpose();
     let usage = row.text_or_null("usage")?.map(|text| serde_json::from_str::<Usage>(&text)).transpose();
     Ok(Execution {
         project: row.text("project_id")?.into(),
         user: row.text("user_id")?.into(),
+        user_name: row.text_or_null("user_name")?,
         job: row.text_or_null("job_id")?.map(JobId::from),
         job_type: row.text("job_type")?,
         job_name: row.text("job_name")?,
@@ -297,6 +357,7 @@ fn read(conn: &Conn, row: &Row) -> Result<Execution> {
         output: row.text_or_null("output_id")?.map(DataSourceId::from),
         job_configs: json(&row.text("job_configs")?)?,
         secret_configs: secrets,
+        direct: direct.map_err(|error| Error::Internal(format!("execution.direct: {error}")))?,
         data_source_urls: row.text_or_null("data_source_urls")?.map(|text| object(&text)).transpose()?,
         is_public: row.flag("is_public")?,
         is_protected: row.flag("is_protected")?,

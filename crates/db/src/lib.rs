@@ -3,6 +3,7 @@
 //! Every function of a resource takes a [`Conn`]; whether that is a reader or a transaction is the caller's choice:
 //! `db.read().await?` gives a reader, `db.write(|conn| Box::pin(async move { .. }))` a durable transaction.
 
+pub mod access_keys;
 pub mod accounts;
 pub mod application_credentials;
 pub mod cluster_templates;

@@ -28,6 +28,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!(2, "0002_identity"),
     migration!(3, "0003_clusters"),
     migration!(4, "0004_application_credentials"),
+    migration!(5, "0005_access_keys"),
+    migration!(6, "0006_direct"),
 ];
 
 /// How the database stands to this program.

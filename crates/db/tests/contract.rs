@@ -3,6 +3,7 @@
 //! PostgreSQL is a private server of the test run (see `foggara_testkit::postgres`); without it these tests fail.
 
 mod contract {
+    pub mod access_keys;
     pub mod clusters;
     pub mod events;
     pub mod executions;

@@ -1,5 +1,7 @@
 //! Clusters: where executions run (sahara-v1.1.md section 9), and the templates that they are made of.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -96,6 +98,25 @@ pub struct ClusterSettings {
     pub use_autoconfig: Option<bool>,
     /// Domain of the nodes' names.
     pub domain_name: Option<String>,
+    /// What MRS's clients said of it; no request of Sahara's knows it.
+    #[serde(skip_serializing_if = "MrsShape::is_empty")]
+    pub mrs: MrsShape,
+}
+
+/// What MRS's clients said of a cluster. It changes nothing of what the cluster is, and is shown again to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MrsShape {
+    /// Tags by key.
+    pub tags: BTreeMap<String, String>,
+    /// Members of the request that made it, by their names there; never a password.
+    pub shown: Map<String, Value>,
+}
+
+impl MrsShape {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Default for ClusterSettings {
@@ -108,11 +129,12 @@ impl Default for ClusterSettings {
             shares: None,
             use_autoconfig: Some(true),
             domain_name: None,
+            mrs: MrsShape::default(),
         }
     }
 }
 
-/// Names of the members of [`ClusterSettings`].
+/// Names of the members of [`ClusterSettings`] that a request of Sahara's can give.
 pub const SETTINGS: [&str; 7] = [
     "default_image_id",
     "cluster_configs",

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     ClusterId, DataSourceId, ExecutionId, JobId, ProjectId, Tag, Timestamp, UserId,
+    direct::Direct,
     status::{Duty, Outcome, Phase, Wish},
 };
 
@@ -20,6 +21,8 @@ pub struct Execution {
     pub project: ProjectId,
     /// Who submitted it.
     pub user: UserId,
+    /// The submitter's name at that time; rows of older versions lack it.
+    pub user_name: Option<String>,
     /// The job template; nothing for executions without one, and in a tombstone.
     pub job: Option<JobId>,
     /// Wire name of the job type (`Shell`, `MapReduce.Streaming`, ...), kept because a template may go.
@@ -36,6 +39,8 @@ pub struct Execution {
     pub job_configs: Value,
     /// Credentials that were taken out of `job_configs`: key to value, sealed in the database.
     pub secret_configs: Map<String, Value>,
+    /// Set when it came in one call, without a template.
+    pub direct: Option<Direct>,
     /// Data source id to expanded native url; set while staging.
     pub data_source_urls: Option<Map<String, Value>>,
     /// Others may read it.
@@ -137,6 +142,7 @@ impl Execution {
             id,
             project,
             user,
+            user_name: None,
             job: None,
             job_type: String::new(),
             job_name: String::new(),
@@ -145,6 +151,7 @@ impl Execution {
             output: None,
             job_configs: Value::Object(Map::new()),
             secret_configs: Map::new(),
+            direct: None,
             data_source_urls: None,
             is_public: false,
             is_protected: false,

@@ -1,9 +1,11 @@
 //! What an engine can be asked to run. Job types become plans and plans go to engines, so that a new job type needs no
 //! change in an engine and a new engine none in a job type.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::sql::SqlDialect;
 
 /// Work for an engine, with local paths: everything is staged already.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +41,9 @@ pub enum Plan {
         main_class: Option<String>,
         /// Arguments of the application.
         args: Vec<String>,
+        /// The arguments hold secrets, so that they may not stand on a command line.
+        #[serde(default)]
+        secret_args: bool,
         /// `spark.*` and other settings; they go into a properties file of mode 0600, never on the command line.
         conf: BTreeMap<String, String>,
         /// Libraries ending in `.py`, `.zip` or `.egg`.
@@ -63,6 +68,82 @@ pub enum Plan {
         /// Additional environment.
         env: BTreeMap<String, String>,
     },
+    /// A jar for Hadoop, as `hadoop jar` runs it.
+    HadoopJar {
+        /// The jar.
+        jar: PathBuf,
+        /// Class, unless the jar's manifest names it, and its arguments.
+        args: Vec<String>,
+        /// The arguments hold secrets, so that they may not stand on a command line.
+        secret_args: bool,
+        /// Settings of Hadoop.
+        properties: BTreeMap<String, String>,
+    },
+    /// Statements of SQL.
+    Sql {
+        /// Where they are.
+        script: SqlScript,
+        /// In which words.
+        dialect: SqlDialect,
+        /// Database to begin in; nothing for `default`.
+        database: Option<String>,
+        /// Values for `${name}`.
+        variables: BTreeMap<String, String>,
+        /// Settings.
+        settings: BTreeMap<String, String>,
+        /// The engine that the user wants; nothing for the one that the host has.
+        engine: Option<String>,
+        /// Whose catalogue.
+        project: String,
+    },
+    /// A copy of files and folders between stores.
+    DistCp {
+        /// Files or folders: urls, or absolute paths.
+        sources: Vec<String>,
+        /// Where to.
+        destination: String,
+        /// How.
+        options: CopyOptions,
+        /// `fs.s3a.*` and `fs.obs.*`, keys among them.
+        settings: HiddenSettings,
+    },
+}
+
+/// How a copy is made; the names are those of Hadoop's `distcp`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyOptions {
+    /// `-update`: copy what differs in size or is older at the destination.
+    pub update: bool,
+    /// `-overwrite`: copy all, whatever is there.
+    pub overwrite: bool,
+    /// `-delete`: remove at the destination what the source does not have.
+    pub delete: bool,
+    /// `-i`: go on after a file that cannot be copied.
+    pub ignore_failures: bool,
+    /// `-skipcrccheck`: with `-update`, the same size is enough.
+    pub skip_check: bool,
+    /// `-m`: how many files at once.
+    pub at_once: u32,
+}
+
+/// Settings with secrets among them: Debug shows the keys only. What is written of them belongs into a file of mode 0600.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HiddenSettings(pub BTreeMap<String, String>);
+
+impl fmt::Debug for HiddenSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Statements of SQL.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SqlScript {
+    /// The statements themselves.
+    Text(String),
+    /// A file with them.
+    File(PathBuf),
 }
 
 /// The kinds of plans, to ask an engine what it takes.
@@ -76,6 +157,12 @@ pub enum PlanKind {
     Spark,
     /// [`Plan::Streaming`]
     Streaming,
+    /// [`Plan::HadoopJar`]
+    HadoopJar,
+    /// [`Plan::Sql`]
+    Sql,
+    /// [`Plan::DistCp`]
+    DistCp,
     /// No engine of this program runs it yet (Pig, Storm, ...); the simulated engine takes it.
     Other,
 }
@@ -88,6 +175,9 @@ impl Plan {
             Self::Java { .. } => PlanKind::Java,
             Self::Spark { .. } => PlanKind::Spark,
             Self::Streaming { .. } => PlanKind::Streaming,
+            Self::HadoopJar { .. } => PlanKind::HadoopJar,
+            Self::Sql { .. } => PlanKind::Sql,
+            Self::DistCp { .. } => PlanKind::DistCp,
         }
     }
 }

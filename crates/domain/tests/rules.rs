@@ -157,13 +157,15 @@ proptest! {
             output: Some(PathBuf::from("/out")),
             ..Staged::default()
         };
-        for name in ["Shell", "Java", "Spark", "MapReduce.Streaming"] {
+        for name in ["Shell", "Java", "Spark", "MapReduce.Streaming", "Hive"] {
             let plan = job_type::find(name).expect("a job type").plan(&staged).expect("a plan");
             prop_assert_eq!(plan.kind(), job_type::find(name).expect("a job type").plan_kind);
             let seen = match &plan {
                 Plan::Program { env, .. } | Plan::Streaming { env, .. } => env,
-                Plan::Java { properties, .. } => properties,
+                Plan::Java { properties, .. } | Plan::HadoopJar { properties, .. } => properties,
                 Plan::Spark { conf, .. } => conf,
+                Plan::Sql { settings, .. } => settings,
+                Plan::DistCp { settings, .. } => &settings.0,
             };
             // In an environment dots become underscores; Spark gets Hadoop's settings under a prefix.
             let reaches = |key: &str| {

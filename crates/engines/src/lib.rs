@@ -23,10 +23,11 @@ use foggara_domain::{
     Tag, Timestamp,
     execution::Usage,
     plan::{Plan, PlanKind},
+    sql::SqlAnswer,
     status::Outcome,
 };
 use thiserror::Error;
-use tokio::sync::Notify;
+use tokio::{io::AsyncRead, sync::Notify};
 
 /// What an engine is asked to start.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub struct Launched {
     pub reference: String,
     /// Incarnation of the engine, to notice a restart that forgot jobs (boot id for `local`).
     pub incarnation: String,
+    /// What a person may want to know of the way it was launched (which SQL engine was taken).
+    pub note: Option<String>,
 }
 
 /// What an engine says of a job.
@@ -122,6 +125,14 @@ pub struct LogPiece {
     pub next_offset: u64,
     /// Present size of the stream.
     pub size: u64,
+}
+
+/// The rows of an SQL job.
+pub struct Results {
+    /// What is known of each statement.
+    pub answer: SqlAnswer,
+    /// The JSON document of mrs-v2.md section 5, `{"sql_results": ..}`, made while it is read.
+    pub body: Box<dyn AsyncRead + Send + Unpin>,
 }
 
 /// Which output of a job.
@@ -227,6 +238,12 @@ pub trait Engine: Send + Sync {
 
     /// Bytes of a log; an unknown or not yet begun log is empty.
     async fn logs(&self, tag: &Tag, stream: Stream, offset: u64, limit: usize) -> Result<LogPiece, EngineError>;
+
+    /// The rows of an SQL job's statements, as far as it got; nothing for a job that keeps none.
+    async fn results(&self, tag: &Tag) -> Result<Option<Results>, EngineError> {
+        let _ = tag;
+        Ok(None)
+    }
 
     /// Removes what the engine keeps of an ended job (records, logs). Called when the execution's row is removed.
     async fn forget(&self, tag: &Tag) -> Result<(), EngineError>;

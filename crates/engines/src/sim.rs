@@ -150,7 +150,7 @@ impl Engine for Sim {
 
     async fn find(&self, tag: &Tag) -> Result<Option<Launched>, EngineError> {
         let job = self.load(tag)?.filter(|job| !job.void);
-        Ok(job.map(|_| Launched { reference: tag.to_string(), incarnation: INCARNATION.to_owned() }))
+        Ok(job.map(|_| Launched { reference: tag.to_string(), incarnation: INCARNATION.to_owned(), note: None }))
     }
 
     async fn launch(&self, launch: Launch<'_>) -> Result<Launched, EngineError> {
@@ -158,7 +158,7 @@ impl Engine for Sim {
             return if job.void {
                 Err(EngineError::Voided)
             } else {
-                Ok(Launched { reference: launch.tag.to_string(), incarnation: INCARNATION.to_owned() })
+                Ok(Launched { reference: launch.tag.to_string(), incarnation: INCARNATION.to_owned(), note: None })
             };
         }
         let control = self.control()?;
@@ -178,7 +178,7 @@ impl Engine for Sim {
                 changed.notify_one();
             });
         }
-        Ok(Launched { reference: launch.tag.to_string(), incarnation: INCARNATION.to_owned() })
+        Ok(Launched { reference: launch.tag.to_string(), incarnation: INCARNATION.to_owned(), note: None })
     }
 
     async fn void(&self, tag: &Tag, _why: &str) -> Result<Voided, EngineError> {

@@ -2,6 +2,8 @@
 //!
 //! It works on the database, so that a server may run or not; names stand for what lies in the domain `default`.
 
+mod access_keys;
+
 use std::time::Duration;
 
 use foggara_db::{
@@ -14,6 +16,8 @@ use crate::{
     issuer::{Clock, Hashing, new_id},
     policy::{ADMIN, MEMBER, READER},
 };
+
+pub use access_keys::NewAccessKey;
 
 /// Id of the domain that the first start makes.
 pub const DEFAULT_DOMAIN: &str = "default";

@@ -4,6 +4,7 @@
 //! another, without a change in `api` or `app`. What a caller may do is decided by [`policy`] alone.
 
 pub mod admin;
+pub mod aksk;
 mod authenticator;
 pub mod catalogue;
 pub mod issuer;

@@ -3,18 +3,25 @@
 mod http;
 mod internal;
 mod limits;
+mod listing;
 mod local;
+mod s3;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use foggara_domain::{Caller, ProjectId};
-use futures::stream::BoxStream;
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 pub use http::HttpStore;
 pub use internal::InternalStore;
 pub use limits::fetch_into_file;
+pub use listing::{FileEntry, Listing, below};
 pub use local::{LocalRoots, LocalStore};
+pub use s3::{S3Settings, S3Store};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -77,6 +84,53 @@ pub trait Store: Send + Sync {
 
     /// Opens the bytes behind a url.
     async fn open(&self, url: &url::Url, access: &Access<'_>) -> Result<Content, StoreError>;
+
+    /// The file behind a url, or all files below it, hidden ones too. [`StoreError::NotFound`] when it is neither;
+    /// [`StoreError::Unsupported`] where a store has no folders.
+    async fn list(&self, url: &url::Url, _access: &Access<'_>) -> Result<Listing, StoreError> {
+        Err(cannot(url, "list files"))
+    }
+
+    /// Writes a file; gives its size in bytes. It appears only when it is complete, in the place of one that was there; when
+    /// the content breaks off or is not as long as it said, what was there stays.
+    async fn put(&self, url: &url::Url, _content: Content, _access: &Access<'_>) -> Result<u64, StoreError> {
+        Err(cannot(url, "write files"))
+    }
+
+    /// Removes a file; one that is not there is no error.
+    async fn delete(&self, url: &url::Url, _access: &Access<'_>) -> Result<(), StoreError> {
+        Err(cannot(url, "remove files"))
+    }
+}
+
+fn cannot(url: &url::Url, what: &str) -> StoreError {
+    StoreError::Unsupported(format!(
+        "the store of {} urls cannot {what}: only file, s3, s3a, s3n and obs can",
+        url.scheme()
+    ))
+}
+
+/// The bytes, with an error at their end when they were fewer or more than the size that was told.
+fn exactly(content: Content) -> BoxStream<'static, Result<Bytes, StoreError>> {
+    let Some(told) = content.size else { return content.stream };
+    let ended = content.stream.map(Some).chain(stream::once(async { None }));
+    let checked = ended.scan(0u64, move |came, piece| {
+        let out = match piece {
+            Some(piece) => {
+                let length = piece.as_ref().map_or(0, Bytes::len);
+                *came = came.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+                Some(piece)
+            }
+            None if *came != told => {
+                let text =
+                    format!("{came} bytes came where {told} were announced: it was changed meanwhile, or it broke off");
+                Some(Err(StoreError::Unreachable(text)))
+            }
+            None => None,
+        };
+        async move { out }
+    });
+    checked.boxed()
 }
 
 /// The stores of this server by scheme.

@@ -1,5 +1,8 @@
 //! Files of this host below configured roots (`[stores.file] roots`, decision 1). Links that lead out are refused.
 
+mod tree;
+mod write;
+
 use std::{
     io,
     path::{Component, Path, PathBuf},
@@ -13,7 +16,10 @@ use tokio::fs::{File, OpenOptions};
 use tokio_util::io::ReaderStream;
 use url::Url;
 
-use crate::{Access, Content, Roots, Store, StoreError};
+use crate::{Access, Content, Listing, Roots, Store, StoreError};
+
+/// Bytes that are read at once.
+const PIECE: usize = 64 << 10;
 
 /// The roots. Each is made canonical when it is asked, so that one that appears later counts.
 #[derive(Clone, Debug)]
@@ -78,12 +84,45 @@ impl<R: Roots> LocalStore<R> {
 }
 
 #[async_trait]
-impl<R: Roots> Store for LocalStore<R> {
+impl<R: Roots + Clone + 'static> Store for LocalStore<R> {
     fn schemes(&self) -> &'static [&'static str] {
         &["file", "hdfs"]
     }
 
     async fn open(&self, url: &Url, _access: &Access<'_>) -> Result<Content, StoreError> {
+        let path = self.path(url)?;
+        let file = open(&path).await.map_err(|error| failed(&path, &error))?;
+        let metadata = file.metadata().await.map_err(|error| failed(&path, &error))?;
+        if !metadata.is_file() {
+            return Err(StoreError::NotFound(format!("{} is not a file", path.display())));
+        }
+        let stream =
+            ReaderStream::with_capacity(file, PIECE).map(move |piece| piece.map_err(|error| failed(&path, &error)));
+        Ok(Content { size: Some(metadata.len()), stream: stream.boxed() })
+    }
+
+    async fn list(&self, url: &Url, _access: &Access<'_>) -> Result<Listing, StoreError> {
+        let (path, roots) = (self.path(url)?, self.0.clone());
+        let walked = tokio::task::spawn_blocking(move || tree::list(&path, &roots)).await;
+        walked.map_err(|error| StoreError::Local(format!("the listing ended: {error}")))?
+    }
+
+    async fn put(&self, url: &Url, content: Content, _access: &Access<'_>) -> Result<u64, StoreError> {
+        write::put(&self.path(url)?, content).await
+    }
+
+    async fn delete(&self, url: &Url, _access: &Access<'_>) -> Result<(), StoreError> {
+        let path = self.path(url)?;
+        match tokio::fs::remove_file(&path).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&path, &error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<R: Roots> LocalStore<R> {
+    /// The path behind a url, below a root.
+    fn path(&self, url: &Url) -> Result<PathBuf, StoreError> {
         if url.host_str().is_some_and(|host| !host.is_empty()) {
             return Err(StoreError::Unsupported(format!(
                 "the {} url names a host: this server reads only its own files (file:///path, hdfs:///path)",
@@ -95,14 +134,7 @@ impl<R: Roots> Store for LocalStore<R> {
         if decoded.contains('\0') {
             return Err(StoreError::Unsupported("the path holds a zero byte".to_owned()));
         }
-        let path = self.0.resolve(Path::new(decoded.as_ref()))?;
-        let file = open(&path).await.map_err(|error| failed(&path, &error))?;
-        let metadata = file.metadata().await.map_err(|error| failed(&path, &error))?;
-        if !metadata.is_file() {
-            return Err(StoreError::NotFound(format!("{} is not a file", path.display())));
-        }
-        let stream = ReaderStream::new(file).map(move |piece| piece.map_err(|error| failed(&path, &error)));
-        Ok(Content { size: Some(metadata.len()), stream: stream.boxed() })
+        self.0.resolve(Path::new(decoded.as_ref()))
     }
 }
 

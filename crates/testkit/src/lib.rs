@@ -4,4 +4,5 @@ pub mod api;
 pub mod postgres;
 pub mod processes;
 pub mod program;
+pub mod s3;
 pub mod wait;

@@ -1,6 +1,7 @@
-//! Users, projects, keys and migrations: commands for scripts, whether a server runs or not. While one holds the data
+//! Users, projects, access keys, token keys and migrations: commands for scripts, whether a server runs or not. While one holds the data
 //! directory, they reach it through its socket there; else they work on the database.
 
+mod access_keys;
 mod socket;
 mod work;
 
@@ -12,7 +13,11 @@ use foggara_db::{Db, Version};
 use serde_json::Value;
 
 use self::work::Request;
-pub use self::{socket::serve, work::Bench};
+pub use self::{
+    access_keys::{CredentialArgs, credential},
+    socket::serve,
+    work::Bench,
+};
 use super::{
     Exit, data_dir,
     output::{OutputArgs, members_of_each, text_of},

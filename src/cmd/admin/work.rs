@@ -1,4 +1,4 @@
-//! What can be asked about users, projects and keys, and the doing of it. Requests come from the command line of the same
+//! What can be asked about users, projects, access keys and token keys, and the doing of it. Requests come from the command line of the same
 //! process, or through the socket of a running server.
 
 use std::{path::PathBuf, time::Duration};
@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context, Result};
 use foggara_db::{Db, SealKeys};
 use foggara_domain::Secret;
-use foggara_identity::admin::{Admin, NewUser};
+use foggara_identity::admin::{Admin, NewAccessKey, NewUser};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -60,6 +60,19 @@ pub enum Request {
         /// Whether it is given.
         give: bool,
     },
+    /// Make an access key; answers both halves, the user and the project.
+    AddAccessKey {
+        /// User by name or id.
+        user: Option<String>,
+        /// Project by name or id.
+        project: Option<String>,
+        /// Free text.
+        description: String,
+    },
+    /// All access keys, without their secrets.
+    AccessKeys,
+    /// Delete an access key by its public half.
+    RemoveAccessKey(String),
     /// New token key and new secret key.
     RotateKeys,
 }
@@ -110,6 +123,13 @@ impl Bench {
                 }
                 Ok(Value::Null)
             }
+            Request::AddAccessKey { user, project, description } => {
+                let key = admin.add_access_key(&NewAccessKey { user, project, description }).await?;
+                let secret = key.secret.reveal();
+                Ok(json!({"access": key.access, "secret": secret, "user_id": key.user, "project_id": key.project}))
+            }
+            Request::AccessKeys => access_keys(&admin).await,
+            Request::RemoveAccessKey(access) => Ok(admin.remove_access_key(&access).await.map(|()| Value::Null)?),
             Request::RotateKeys => {
                 admin.rotate_token_keys(self.lifetime).await?;
                 let ring = self.data_dir.join("seal-keys.json");
@@ -119,6 +139,21 @@ impl Bench {
             }
         }
     }
+}
+
+async fn access_keys(admin: &Admin) -> Result<Value> {
+    let keys = admin.access_keys().await?.into_iter().map(|key| {
+        json!({
+            "access": key.access,
+            "user": key.user_name,
+            "user_id": key.user,
+            "project": key.project_name,
+            "project_id": key.project,
+            "description": key.description,
+            "created_at": key.created_at.rfc3339(),
+        })
+    });
+    Ok(keys.collect())
 }
 
 async fn users(admin: &Admin) -> Result<Value> {

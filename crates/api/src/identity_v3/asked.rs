@@ -8,12 +8,13 @@ use std::{
 use axum::{
     body::{Bytes, to_bytes},
     extract::{ConnectInfo, Request},
-    http::{HeaderMap, HeaderName},
+    http::{HeaderMap, HeaderName, Method, Uri},
 };
 use foggara_identity::{Identified, Issuer, policy};
 use percent_encoding::percent_decode_str;
 
 use super::fault::{AUTH_TOKEN, Fault, SUBJECT_TOKEN};
+use crate::signing;
 
 /// Largest body of a request for a token, in bytes.
 const BODY: usize = 1024 * 1024;
@@ -37,6 +38,8 @@ pub struct Asked {
     pub address: IpAddr,
     /// The body.
     pub body: Bytes,
+    method: Method,
+    uri: Uri,
     path: String,
     query: String,
     headers: HeaderMap,
@@ -54,7 +57,8 @@ impl Asked {
             return Err((Fault::BadRequest(format!("The body cannot be read, or has more than {BODY} bytes.")), base));
         };
         let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().unwrap_or_default().to_owned());
-        Ok(Self { issuer, base, address: address.to_canonical(), body, path, query, headers: parts.headers })
+        let (method, uri, headers) = (parts.method, parts.uri, parts.headers);
+        Ok(Self { issuer, base, address: address.to_canonical(), body, method, uri, path, query, headers })
     }
 
     /// Who asks: the bearer of `X-Auth-Token`.
@@ -64,6 +68,19 @@ impl Asked {
     pub async fn bearer(&self) -> Result<Identified, Fault> {
         let token = self.header(&AUTH_TOKEN).ok_or(Fault::Unauthorized)?;
         self.issuer.examine(token).await?.ok_or(Fault::Unauthorized)
+    }
+
+    /// Who signed the request with an access key; nothing when it is not signed, or bears a token. Only the look-ups that an
+    /// SDK makes to find its project take a signature, all else wants a token.
+    ///
+    /// # Errors
+    /// 401 when the signature is not believed.
+    pub async fn signer(&self) -> Result<Option<Identified>, Fault> {
+        if signing::of(&self.headers).is_none() {
+            return Ok(None);
+        }
+        let sent = signing::Sent { method: &self.method, uri: &self.uri, headers: &self.headers };
+        Ok(Some(sent.signer_of_whole(&self.issuer, self.address, &self.body).await?))
     }
 
     /// The text of `X-Subject-Token`.

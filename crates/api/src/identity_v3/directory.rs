@@ -13,11 +13,15 @@ use super::{
     asked::{Asked, is_admin},
     body,
     fault::Fault,
+    signed,
     tokens::answer,
 };
 
 /// `GET /v3/projects`, with the filters `name`, `domain_id`, `enabled` and `is_domain`.
 pub async fn projects(asked: &Asked) -> Result<Response, Fault> {
+    if let Some(signer) = asked.signer().await? {
+        return signed::projects(asked, &signer, asked.parameter("name").as_deref()).await;
+    }
     let bearer = asked.bearer().await?;
     let mut projects = visible_projects(asked, &bearer).await?;
     projects.retain(|project| {

@@ -6,7 +6,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use foggara_domain::{Code, Error};
-use foggara_identity::issuer::LoginError;
+use foggara_identity::{
+    aksk::Refusal,
+    issuer::{LoginError, SignatureError},
+};
 use serde_json::json;
 
 const UNAUTHORIZED: &str = "The request you have made requires authentication.";
@@ -18,6 +21,8 @@ pub enum Fault {
     BadRequest(String),
     /// Wrong credentials or token; never said which part.
     Unauthorized,
+    /// The signature of the request is not believed.
+    Signature(Refusal),
     /// A login by a method that this server does not have.
     NoSuchMethod,
     /// The name is taken.
@@ -58,6 +63,15 @@ impl From<Error> for Fault {
     }
 }
 
+impl From<SignatureError> for Fault {
+    fn from(error: SignatureError) -> Self {
+        match error {
+            SignatureError::Refused(refusal) => Self::Signature(refusal),
+            SignatureError::Failed(error) => error.into(),
+        }
+    }
+}
+
 impl From<LoginError> for Fault {
     fn from(error: LoginError) -> Self {
         match error {
@@ -92,6 +106,9 @@ pub fn error_answer(status: StatusCode, message: &str, base: &str) -> Response {
 impl Fault {
     /// The answer. `base` is the identity service's address for `WWW-Authenticate`.
     pub fn answer(self, base: &str) -> Response {
+        if let Self::Signature(refusal) = &self {
+            return crate::signing::answer(refusal, false, base);
+        }
         let retry_after = match &self {
             Self::TooMany { retry_after_seconds, .. } => Some(*retry_after_seconds),
             _ => None,
@@ -106,6 +123,7 @@ impl Fault {
         match self {
             Self::BadRequest(message) => (StatusCode::BAD_REQUEST, message),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, UNAUTHORIZED.to_owned()),
+            Self::Signature(refusal) => (StatusCode::UNAUTHORIZED, crate::signing::message(&refusal)),
             Self::NoSuchMethod => {
                 (StatusCode::UNAUTHORIZED, "Attempted to authenticate with an unsupported method.".to_owned())
             }

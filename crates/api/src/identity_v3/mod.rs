@@ -6,6 +6,7 @@ mod body;
 mod directory;
 mod fault;
 mod request;
+mod signed;
 mod tokens;
 
 use axum::{

@@ -15,7 +15,7 @@ use super::{
     asked::{Asked, is_admin},
     body,
     fault::{Fault, SUBJECT_TOKEN},
-    request,
+    request, signed,
 };
 
 /// `POST /v3/auth/tokens`: log in, or exchange a token for one of another scope.
@@ -51,6 +51,9 @@ pub async fn show_catalogue(asked: &Asked) -> Result<Response, Fault> {
 
 /// `GET /v3/auth/projects`: where the bearer can go.
 pub async fn projects(asked: &Asked) -> Result<Response, Fault> {
+    if let Some(signer) = asked.signer().await? {
+        return signed::projects(asked, &signer, None).await;
+    }
     let bearer = asked.bearer().await?;
     let projects = asked.issuer.projects_of(&bearer.user.id).await?;
     let projects = projects.iter().map(|project| body::project(project, &asked.base)).collect();
@@ -59,6 +62,9 @@ pub async fn projects(asked: &Asked) -> Result<Response, Fault> {
 
 /// `GET /v3/auth/domains`: the domains on which the bearer holds a role.
 pub async fn domains(asked: &Asked) -> Result<Response, Fault> {
+    if let Some(signer) = asked.signer().await? {
+        return signed::domains(asked, &signer).await;
+    }
     let bearer = asked.bearer().await?;
     let domains = asked.issuer.domains_of(&bearer.user.id).await?;
     let domains = domains.iter().map(|domain| body::domain(domain, &asked.base)).collect();

@@ -4,12 +4,12 @@ use axum::response::Response;
 use foggara_app::ops::clusters::{self, ClusterChange, NewCluster, Resize, Scale, Shown};
 use foggara_domain::{
     ClusterId, ProjectId,
-    cluster::{HealthCheck, ProvisionEvent, ProvisionStep, Verification},
+    cluster::{HealthCheck, MrsShape, ProvisionEvent, ProvisionStep, Verification},
 };
 use serde_json::{Map, Value, json};
 
 use super::{members, node_groups, view::View};
-use crate::{call::Call, fault::Outcome, reply};
+use crate::{call::Call, fault::Outcome, mrs::flow, reply};
 
 /// `GET /clusters`
 pub async fn list(call: Call) -> Outcome<Response> {
@@ -27,8 +27,11 @@ pub async fn get(call: Call) -> Outcome<Response> {
     Ok(reply::ok(call.view.under("cluster", show(&shown, call.view, events))))
 }
 
-/// `POST /clusters`; with a `count` in v2 several.
+/// `POST /clusters`; with a `count` in v2 several. In v2 MRS has a call of the same path (spec/README.md conflict 13).
 pub async fn create(mut call: Call) -> Outcome<Response> {
+    if call.view == View::V2 && flow::is_ours(&call.json) {
+        return flow::create(call).await;
+    }
     let mut body = call.body("cluster_create")?;
     let count = members::count(&mut body);
     let new = new_cluster(body);
@@ -62,6 +65,7 @@ fn new_cluster(mut body: Map<String, Value>) -> NewCluster {
         is_transient: members::flag(&mut body, "is_transient").unwrap_or(false),
         is_public: members::kept_flag(&mut body, "is_public").unwrap_or_default(),
         is_protected: members::kept_flag(&mut body, "is_protected").unwrap_or_default(),
+        mrs: MrsShape::default(),
         // A null member takes the template's or the default, as an absent one.
         settings: body.into_iter().filter(|(_, value)| !value.is_null()).collect(),
     }

@@ -56,7 +56,9 @@ fn bears_id(fault: &Fault) -> bool {
         Fault::Domain(Error::Refused { code, .. }) => *code != Code::InvalidParamsOnRequest,
         Fault::Domain(_) | Fault::NotAcceptable | Fault::TooLarge { .. } | Fault::BrokenBody => true,
         Fault::TooSlow { .. } => true,
+        Fault::Mrs(_) => false,
         Fault::Unauthorized
+        | Fault::Signature(_)
         | Fault::WrongProject
         | Fault::NoProject
         | Fault::ShortPath

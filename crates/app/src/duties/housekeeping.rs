@@ -1,10 +1,10 @@
-//! What nobody waits for: trusts of jobs that have ended, keys of repeated requests whose time is over, uploads that broke off, and on PostgreSQL the public
+//! What nobody waits for: transient clusters whose jobs are done, trusts of jobs that have ended, keys of repeated requests whose time is over, uploads that broke off, and on PostgreSQL the public
 //! positions of events.
 
 use std::time::Duration;
 
-use foggara_db::{Kind, events, internal_binaries, trusts};
-use foggara_domain::{Result, Timestamp};
+use foggara_db::{Kind, clusters, events, internal_binaries, trusts};
+use foggara_domain::{Error, Result, Timestamp, cluster::ClusterStatus};
 use foggara_identity::keystone::TrustError;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +36,9 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         {
             tracing::debug!("events are not numbered at the moment: {error}");
         }
+        if let Err(error) = end_transient_clusters(&app).await {
+            tracing::warn!("transient clusters whose jobs are done have to wait: {error}");
+        }
         if round.is_multiple_of(TRUSTS)
             && let Err(error) = give_trusts_back(&app).await
         {
@@ -50,6 +53,32 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
     }
 }
 
+/// Deletes transient clusters whose jobs are done. A job that is submitted meanwhile is seen by the transaction, or finds the
+/// cluster being deleted.
+async fn end_transient_clusters(app: &App) -> Result<()> {
+    if clusters::done_transient(&mut app.db().read().await?).await?.is_empty() {
+        return Ok(());
+    }
+    let now = app.now();
+    let ended = app
+        .db()
+        .write(move |conn| {
+            Box::pin(async move {
+                let done = clusters::done_transient(conn).await?;
+                for id in &done {
+                    clusters::set_status(conn, id, None, ClusterStatus::Deleting, "its jobs are done", now).await?;
+                }
+                Ok::<_, Error>(done)
+            })
+        })
+        .await?;
+    for id in ended {
+        tracing::info!(cluster = %id, "it is transient and its jobs are done: it is being deleted");
+    }
+    app.wake();
+    Ok(())
+}
+
 /// Ends the trusts of executions that have ended or never came to be. One that the identity service will not let go is dropped:
 /// its user was disabled, and it gives no rights any more.
 async fn give_trusts_back(app: &App) -> Result<()> {
@@ -61,7 +90,7 @@ async fn give_trusts_back(app: &App) -> Result<()> {
         match service.delete_trust(&id).await {
             Ok(()) | Err(TrustError::Gone) => {}
             Err(TrustError::Refused(why)) => tracing::warn!("a trust cannot be given back: {why}"),
-            Err(TrustError::Unavailable(why)) => return Err(foggara_domain::Error::unavailable(why)),
+            Err(TrustError::Unavailable(why)) => return Err(Error::unavailable(why)),
         }
         app.db()
             .write(move |conn| {

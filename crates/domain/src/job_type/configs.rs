@@ -4,9 +4,16 @@ use serde_json::{Map, Value};
 
 use crate::{Code, Error, Result};
 
-/// Configs that are credentials: shown as `""`, kept sealed (sahara-v1.1.md section 8.2).
-const CREDENTIALS: [&str; 4] =
-    ["fs.swift.service.sahara.username", "fs.swift.service.sahara.password", "fs.s3a.access.key", "fs.s3a.secret.key"];
+/// Configs that are credentials: shown as `""`, kept sealed (sahara-v1.1.md section 8.2); the last three are Hadoop's and OBS's.
+const CREDENTIALS: [&str; 7] = [
+    "fs.swift.service.sahara.username",
+    "fs.swift.service.sahara.password",
+    "fs.s3a.access.key",
+    "fs.s3a.secret.key",
+    "fs.s3a.session.token",
+    "fs.obs.access.key",
+    "fs.obs.secret.key",
+];
 
 /// Keys by which we find a job again or decide whether it is run again; a request may not set them (lifecycle.md "Launch
 /// without doubles"). On `local` the master is ours too.
@@ -27,9 +34,13 @@ const OURS: [&str; 11] = [
 /// Spark hands keys with this prefix on to Hadoop without it, so that one setting has two spellings.
 const FOR_HADOOP: &str = "spark.hadoop.";
 
+/// Endings of the names by which file systems take their keys, with or without the name of a bucket in the middle.
+const SECRET_ENDINGS: [&str; 4] = [".access.key", ".secret.key", ".session.token", ".password"];
+
 /// Whether the value of a config is a secret.
 pub fn is_credential(key: &str) -> bool {
-    CREDENTIALS.contains(&key.strip_prefix(FOR_HADOOP).unwrap_or(key))
+    let key = key.strip_prefix(FOR_HADOOP).unwrap_or(key);
+    CREDENTIALS.contains(&key) || (key.starts_with("fs.") && SECRET_ENDINGS.iter().any(|ending| key.ends_with(ending)))
 }
 
 /// Refuses the keys that are ours, with their name.
@@ -37,11 +48,17 @@ pub fn refuse_identity_keys(job_configs: &Map<String, Value>) -> Result<()> {
     for map in ["configs", "params"] {
         let keys = job_configs.get(map).and_then(Value::as_object).into_iter().flat_map(|map| map.keys());
         for key in keys {
-            if OURS.contains(&key.strip_prefix(FOR_HADOOP).unwrap_or(key)) {
-                let text = format!("'{key}' in job_configs.{map} is set by the service and cannot be given by a job");
-                return Err(Error::refused(Code::InvalidData, text));
-            }
+            refuse_identity_key(&format!("job_configs.{map}"), key)?;
         }
+    }
+    Ok(())
+}
+
+/// Refuses one key if it is ours; `place` is where it stands.
+pub fn refuse_identity_key(place: &str, key: &str) -> Result<()> {
+    if OURS.contains(&key.strip_prefix(FOR_HADOOP).unwrap_or(key)) {
+        let text = format!("'{key}' in {place} is set by the service and cannot be given by a job");
+        return Err(Error::refused(Code::InvalidData, text));
     }
     Ok(())
 }

@@ -4,10 +4,12 @@
 //! conflict 5), which no engine of this program runs yet.
 
 pub mod configs;
+pub mod distcp;
 pub mod hints;
 mod java;
 mod shell;
 mod spark;
+mod sql;
 mod streaming;
 
 use std::{
@@ -79,8 +81,8 @@ pub static ALL: [JobType; 13] = [
         libs_required: false,
         mapping_types: &[CONFIGS, PARAMS],
         needs: &[Need::Sources],
-        plan_kind: PlanKind::Other,
-        plan: no_plan,
+        plan_kind: PlanKind::Sql,
+        plan: sql::hive,
         is_sahara: true,
         hints: hints::Hints::Hive,
     },
@@ -172,24 +174,29 @@ pub static ALL: [JobType; 13] = [
         is_sahara: true,
         hints: hints::Hints::ConfigsArgs,
     },
-    mrs_only("SparkScript", Mains::Required(SCRIPT)),
-    mrs_only("SparkSql", Mains::Free),
-    mrs_only("DistCp", Mains::Free),
-    mrs_only("hql", Mains::Free),
+    mrs_only("SparkScript", Mains::Required(SCRIPT), PlanKind::Sql, sql::spark_script),
+    mrs_only("SparkSql", Mains::Free, PlanKind::Sql, sql::spark_sql),
+    mrs_only("DistCp", Mains::Free, PlanKind::DistCp, dist_cp),
+    mrs_only("hql", Mains::Free, PlanKind::Sql, sql::hql),
 ];
 
-const fn mrs_only(name: &'static str, mains: Mains) -> JobType {
+const fn mrs_only(name: &'static str, mains: Mains, plan_kind: PlanKind, plan: fn(&Staged) -> Result<Plan>) -> JobType {
     JobType {
         name,
         mains,
         libs_required: false,
         mapping_types: &[CONFIGS, PARAMS, ARGS],
         needs: &[],
-        plan_kind: PlanKind::Other,
-        plan: no_plan,
+        plan_kind,
+        plan,
         is_sahara: false,
         hints: hints::Hints::ConfigsArgs,
     }
+}
+
+/// The words of a copy are the args.
+fn dist_cp(staged: &Staged) -> Result<Plan> {
+    distcp::plan(&staged.args, &staged.configs)
 }
 
 /// The types that no engine of this program runs never come to a plan: execute refuses them.
@@ -326,6 +333,8 @@ pub struct Staged {
     pub input: Option<PathBuf>,
     /// Output as a path of this host, where it is one.
     pub output: Option<PathBuf>,
+    /// The project, whose catalogue SQL uses.
+    pub project: String,
 }
 
 impl Staged {

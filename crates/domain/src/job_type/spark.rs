@@ -22,6 +22,7 @@ pub(super) fn plan(staged: &Staged) -> Result<Plan> {
         main: main.path.clone(),
         main_class: if python { None } else { staged.config("edp.java.main_class") },
         args: staged.args.clone(),
+        secret_args: false,
         conf,
         py_files: of(&["py", "zip", "egg"]),
         files: paths(files.iter().copied().filter(|file| !has_extension(&file.path, &["jar", "py", "zip", "egg"]))),

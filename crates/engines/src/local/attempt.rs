@@ -40,6 +40,9 @@ pub(super) struct Spec {
     /// An unfinished output that is of no use once the job is over.
     #[serde(default)]
     pub litter: Option<PathBuf>,
+    /// Which of several engines was taken.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 impl Spec {

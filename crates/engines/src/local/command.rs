@@ -10,7 +10,7 @@ use std::{
 
 use foggara_domain::plan::Plan;
 
-use super::{LocalSettings, attempt::create, find, spark, streaming};
+use super::{LocalSettings, attempt::create, distcp, find, hadoop, spark, sql, streaming};
 
 /// What to run and with which environment.
 pub(super) struct Command {
@@ -19,6 +19,8 @@ pub(super) struct Command {
     pub env: BTreeMap<String, String>,
     /// What is of no use when the job did not finish it.
     pub litter: Option<PathBuf>,
+    /// Which of several engines was taken, in words for a person.
+    pub note: Option<&'static str>,
 }
 
 /// Makes the command of a plan. The error is the reason with which the launch is refused. `fault` is where a process of ours can
@@ -27,6 +29,7 @@ pub(super) fn of(
     plan: &Plan,
     settings: &LocalSettings,
     workspace: &Path,
+    logs: &Path,
     tag: &str,
     fault: &Path,
 ) -> Result<Command, String> {
@@ -34,12 +37,16 @@ pub(super) fn of(
         Plan::Program { main, args, env } => {
             let mut argv = program(main)?;
             argv.extend(args.iter().cloned());
-            Command { argv, env: env.clone(), litter: None }
+            Command { argv, env: env.clone(), litter: None, note: None }
         }
         Plan::Java { class_path, main_class, java_opts, args, properties } => {
             java(settings, workspace, class_path, main_class, java_opts, args, properties)?
         }
         Plan::Spark { .. } => spark::command(plan, settings, workspace, tag)?,
+        Plan::HadoopJar { jar, args, secret_args, properties } => {
+            hadoop::command(settings, workspace, jar, args, *secret_args, properties)?
+        }
+        Plan::Sql { .. } => sql::command(plan, settings, workspace, logs, tag, fault)?,
         Plan::Streaming { env, output, .. } => {
             let unfinished = streaming::unfinished(output, tag)?;
             let task = streaming::Task { plan: plan.clone(), unfinished: unfinished.clone(), fault: fault.to_owned() };
@@ -51,8 +58,10 @@ pub(super) fn of(
                 argv: vec![program, "streaming".to_owned(), "--task".to_owned(), file.display().to_string()],
                 env: env.clone(),
                 litter: Some(unfinished),
+                note: None,
             }
         }
+        Plan::DistCp { .. } => distcp::command(plan, settings, workspace, fault)?,
     };
     for (key, value) in surroundings(workspace) {
         command.env.entry(key.to_owned()).or_insert(value);
@@ -139,5 +148,5 @@ fn java(
     argv.extend(["-cp".to_owned(), class_path.join(":"), main_class.to_owned()]);
     argv.extend(args.iter().cloned());
     let home = find::java_home(&java).map(|home| ("JAVA_HOME".to_owned(), home.display().to_string()));
-    Ok(Command { argv, env: home.into_iter().collect(), litter: None })
+    Ok(Command { argv, env: home.into_iter().collect(), litter: None, note: None })
 }

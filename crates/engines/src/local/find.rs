@@ -17,6 +17,11 @@ pub(super) const JAVA_MISSING: &str = "there is no Java on this host: install a 
 /// What to say when there is no Spark.
 pub(super) const SPARK_MISSING: &str = "there is no Spark on this host: run `foggara engines install spark`, or set \
      [local] spark_home, SPARK_HOME or PATH";
+/// What to say when nothing runs SQL.
+pub(super) const SQL_MISSING: &str = "nothing on this host runs SQL: put the program `foggara-sql` beside `foggara` or on PATH \
+     (`cargo build --release -p foggara-sqljob` makes it), or run `foggara engines install spark`";
+/// The embedded SQL engine.
+const SQL_PROGRAM: &str = "foggara-sql";
 /// Oldest Java that Spark 4 runs on.
 const JAVA_OF_SPARK: u32 = 17;
 
@@ -32,6 +37,13 @@ pub(super) fn mark(venv: &Path) -> PathBuf {
 
 fn on_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+/// The embedded SQL engine: as configured, beside our program, or on PATH.
+pub(super) fn sql_program(settings: &LocalSettings) -> Option<PathBuf> {
+    let beside = || settings.program.parent().map(|folder| folder.join(SQL_PROGRAM));
+    let known = settings.sql.program.clone().or_else(beside).filter(|path| path.is_file());
+    known.or_else(|| on_path(SQL_PROGRAM))
 }
 
 /// The Java home that the installer makes in its environment when the host has none.

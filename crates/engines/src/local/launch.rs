@@ -60,13 +60,15 @@ impl Local {
 
     pub(super) fn launched(&self, tag: &Tag, identity: &Identity) -> Launched {
         self.watch.follow(tag, identity);
-        Launched { reference: tag.to_string(), incarnation: identity.boot_id.clone() }
+        let spec = self.attempt(tag).spec().ok().flatten();
+        let note = spec.and_then(|spec| spec.note);
+        Launched { reference: tag.to_string(), incarnation: identity.boot_id.clone(), note }
     }
 
     fn spec(&self, launch: &Launch<'_>) -> Result<Spec, String> {
         let plan = launch.plan.ok_or("there is no plan to run")?;
         let fault = self.attempt(launch.tag).fault_file();
-        let command = command::of(plan, &self.settings, &launch.workspace, launch.tag.as_str(), &fault)?;
+        let command = command::of(plan, &self.settings, &launch.workspace, &launch.logs, launch.tag.as_str(), &fault)?;
         Ok(Spec {
             tag: launch.tag.to_string(),
             argv: command.argv,
@@ -78,6 +80,7 @@ impl Local {
             cgroup: self.cgroups.as_ref().map(|root| root.join(launch.tag.as_str())),
             memory_mb: self.settings.memory_mb,
             litter: command.litter,
+            note: command.note.map(str::to_owned),
         })
     }
 

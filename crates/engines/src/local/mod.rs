@@ -6,10 +6,13 @@
 mod attempt;
 mod cgroup;
 mod command;
+mod distcp;
 mod exec;
 mod find;
+mod hadoop;
 pub mod install;
 mod launch;
+mod launcher;
 mod limit;
 mod logs;
 mod look;
@@ -19,6 +22,7 @@ mod raw;
 mod shim;
 mod shuffle;
 mod spark;
+mod sql;
 mod streaming;
 mod watch;
 
@@ -31,24 +35,27 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+pub use self::sql::{SqlEngine, SqlSettings};
+
 use async_trait::async_trait;
 use foggara_domain::{Tag, plan::PlanKind};
 use tokio::sync::Notify;
 
+pub use self::distcp::{CopySettings, CopyTask};
 use self::{
     attempt::{Attempt, Decision},
     lost::Lost,
     processes::boot_id,
     watch::Watch,
 };
-use crate::{Ability, Engine, EngineError, Launch, Launched, LogPiece, Observed, Stop, Stream, Voided};
+use crate::{Ability, Engine, EngineError, Launch, Launched, LogPiece, Observed, Results, Stop, Stream, Voided};
 
 /// Configuration of the local engine, `[local]`.
 #[derive(Clone, Debug)]
 pub struct LocalSettings {
     /// The data directory.
     pub data_dir: PathBuf,
-    /// The program whose hidden subcommands `shim` and `streaming` are ours.
+    /// The program whose hidden subcommands `shim`, `streaming` and `distcp` are ours.
     pub program: PathBuf,
     /// Name of the plugin whose jobs these are.
     pub plugin: &'static str,
@@ -62,10 +69,14 @@ pub struct LocalSettings {
     pub spark_cores: usize,
     /// The cluster that Spark jobs go to; nothing for `local[N]`.
     pub spark_cluster: Option<SparkCluster>,
+    /// Settings of SQL jobs.
+    pub sql: SqlSettings,
     /// Where Spark is.
     pub spark_home: Option<PathBuf>,
     /// Where Java is.
     pub java_home: Option<PathBuf>,
+    /// What a copying job is told of the stores.
+    pub copying: CopySettings,
     /// A control group below which jobs get theirs; without it the server's own, where that can be written.
     pub cgroup_root: Option<PathBuf>,
 }
@@ -138,6 +149,11 @@ impl Local {
         }
     }
 
+    /// What runs SQL on this host soonest. The error says how to get an engine.
+    pub fn sql_engine(settings: &LocalSettings) -> Result<SqlEngine, String> {
+        sql::light(settings)
+    }
+
     fn attempt(&self, tag: &Tag) -> Attempt {
         Attempt::of(&self.attempts, tag)
     }
@@ -154,15 +170,23 @@ impl Engine for Local {
     }
 
     fn ability(&self, kind: PlanKind) -> Ability {
-        match kind {
-            PlanKind::Program | PlanKind::Streaming => Ability::Yes,
-            PlanKind::Java if find::java(&self.settings).is_none() => Ability::Lacks(find::JAVA_MISSING.to_owned()),
-            PlanKind::Java => Ability::Yes,
-            PlanKind::Spark if find::java_of_spark(&self.settings).is_none() => {
-                Ability::Lacks(find::JAVA_MISSING.to_owned())
+        let lacks = |what: &str| Ability::Lacks(what.to_owned());
+        let spark = || {
+            if find::java_of_spark(&self.settings).is_none() {
+                lacks(find::JAVA_MISSING)
+            } else if find::spark(&self.settings).is_none() {
+                lacks(find::SPARK_MISSING)
+            } else {
+                Ability::Yes
             }
-            PlanKind::Spark if find::spark(&self.settings).is_none() => Ability::Lacks(find::SPARK_MISSING.to_owned()),
-            PlanKind::Spark => Ability::Yes,
+        };
+        match kind {
+            PlanKind::Program | PlanKind::Streaming | PlanKind::DistCp => Ability::Yes,
+            PlanKind::Java if find::java(&self.settings).is_none() => lacks(find::JAVA_MISSING),
+            PlanKind::Java => Ability::Yes,
+            PlanKind::Spark | PlanKind::HadoopJar => spark(),
+            PlanKind::Sql if find::sql_program(&self.settings).is_some() || spark() == Ability::Yes => Ability::Yes,
+            PlanKind::Sql => lacks(find::SQL_MISSING),
             PlanKind::Other => Ability::Never,
         }
     }
@@ -220,6 +244,14 @@ impl Engine for Local {
             }
         };
         read().map_err(|error| unreadable(&attempt, &error))
+    }
+
+    async fn results(&self, tag: &Tag) -> Result<Option<Results>, EngineError> {
+        let attempt = self.attempt(tag);
+        let Some(spec) = attempt.spec().map_err(|error| unreadable(&attempt, &error))? else { return Ok(None) };
+        let folder = sql::results_folder(&spec.logs);
+        let found = sql::results_of(&self.settings, &folder).await;
+        found.map_err(|error| EngineError::Unreachable(format!("{}: {error}", folder.display())))
     }
 
     async fn forget(&self, tag: &Tag) -> Result<(), EngineError> {

@@ -10,13 +10,13 @@ use std::{
 
 use foggara_domain::plan::Plan;
 
-use super::{LocalSettings, command::Command, command::private, find};
+use super::{LocalSettings, command::Command, command::private, find, launcher};
 
 /// Quicker and smaller; a job's own settings win.
 const DEFAULTS: [(&str, &str); 2] = [("spark.ui.enabled", "false"), ("spark.driver.bindAddress", "127.0.0.1")];
 
 pub(super) fn command(plan: &Plan, settings: &LocalSettings, workspace: &Path, tag: &str) -> Result<Command, String> {
-    let Plan::Spark { main, main_class, args, conf, py_files, jars, files } = plan else {
+    let Plan::Spark { main, main_class, args, secret_args, conf, py_files, jars, files } = plan else {
         return Err("not a Spark plan".to_owned());
     };
     let spark = find::spark(settings).ok_or_else(|| find::SPARK_MISSING.to_owned())?;
@@ -36,6 +36,19 @@ pub(super) fn command(plan: &Plan, settings: &LocalSettings, workspace: &Path, t
     }
     all.extend(conf.clone());
     all.insert("spark.foggara.id".to_owned(), tag.to_owned());
+    let is_python = main.extension().is_some_and(|extension| extension == "py");
+    let (mut main, mut main_class, mut args, mut jars) = (main.clone(), main_class.clone(), args.clone(), jars.clone());
+    if *secret_args && is_python {
+        main = launcher::put_python(workspace, &main, &args)?;
+        args = vec![launcher::words_file(workspace).display().to_string()];
+    } else if *secret_args {
+        let folder = launcher::put(workspace, main_class.as_deref(), Some(&main), &args)?;
+        let given = all.remove("spark.driver.extraClassPath").map(|given| format!(":{given}")).unwrap_or_default();
+        all.insert("spark.driver.extraClassPath".to_owned(), format!("{}{given}", folder.display()));
+        main_class = Some(launcher::CLASS.to_owned());
+        args = vec![launcher::words_file(workspace).display().to_string()];
+        jars.push(main.clone());
+    }
     let file = workspace.join(".spark.properties");
     private(&file, properties(&all).as_bytes())?;
     let mut argv = vec![spark.submit().display().to_string()];
@@ -48,13 +61,13 @@ pub(super) fn command(plan: &Plan, settings: &LocalSettings, workspace: &Path, t
         option("--class", class.clone());
     }
     option("--properties-file", file.display().to_string());
-    for (name, paths) in [("--jars", jars), ("--py-files", py_files), ("--files", files)] {
+    for (name, paths) in [("--jars", &jars), ("--py-files", py_files), ("--files", files)] {
         if !paths.is_empty() {
             option(name, list(paths)?);
         }
     }
     argv.push(main.display().to_string());
-    argv.extend(args.iter().cloned());
+    argv.extend(args);
     let mut env = BTreeMap::from([
         ("SPARK_HOME".to_owned(), spark.home.display().to_string()),
         ("SPARK_LOCAL_DIRS".to_owned(), scratch.display().to_string()),
@@ -70,7 +83,7 @@ pub(super) fn command(plan: &Plan, settings: &LocalSettings, workspace: &Path, t
         env.insert("PYSPARK_PYTHON".to_owned(), python.clone());
         env.insert("PYSPARK_DRIVER_PYTHON".to_owned(), python);
     }
-    Ok(Command { argv, env, litter: None })
+    Ok(Command { argv, env, litter: None, note: None })
 }
 
 /// spark-submit takes comma separated lists, so a name with a comma cannot be passed.

@@ -11,7 +11,7 @@ use std::{
 use foggara_domain::{Tag, plan::Plan};
 use foggara_engines::{
     Ended, Engine, EngineError, Launch, Launched, Observed, Stream,
-    local::{Local, LocalSettings},
+    local::{CopySettings, Local, LocalSettings, SqlSettings},
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -84,8 +84,10 @@ impl Place {
             log_limit: 1 << 30,
             spark_cores: 2,
             spark_cluster: None,
+            sql: SqlSettings::default(),
             spark_home: None,
             java_home: None,
+            copying: CopySettings::default(),
             cgroup_root: Some(dir.path().join("no-cgroups")),
         };
         change(&mut settings);

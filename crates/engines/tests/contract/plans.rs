@@ -81,6 +81,7 @@ async fn spark_gets_its_settings_in_a_file_and_none_on_the_command_line() {
         main: PathBuf::from("/ws/app.py"),
         main_class: Some("Main".to_owned()),
         args: texts(&["--conf", "of the application"]),
+        secret_args: false,
         conf: BTreeMap::from([
             ("spark.hadoop.fs.s3a.secret.key".to_owned(), "a-secret=with: signs\\".to_owned()),
             ("spark.foggara.id".to_owned(), "forged".to_owned()),
@@ -142,6 +143,7 @@ async fn names_that_a_command_line_cannot_carry_are_refused() {
         main: PathBuf::from("/ws/app.py"),
         main_class: None,
         args: Vec::new(),
+        secret_args: false,
         conf: BTreeMap::new(),
         py_files: vec![PathBuf::from("/ws/a,b.py")],
         jars: Vec::new(),
@@ -158,7 +160,7 @@ async fn names_that_a_command_line_cannot_carry_are_refused() {
 #[tokio::test]
 async fn what_this_host_can_run_is_told_with_the_way_to_get_it() {
     let place = host("17.0.1");
-    for kind in [PlanKind::Program, PlanKind::Streaming, PlanKind::Java, PlanKind::Spark] {
+    for kind in [PlanKind::Program, PlanKind::Streaming, PlanKind::DistCp, PlanKind::Java, PlanKind::Spark] {
         assert_eq!(place.engine.ability(kind), Ability::Yes, "{kind:?}");
     }
     assert_eq!(place.engine.ability(PlanKind::Other), Ability::Never);

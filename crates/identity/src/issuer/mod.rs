@@ -4,8 +4,10 @@
 //! A token is a Fernet text; nothing is stored for it. Checking one reads the user, the scope and the roles as they are
 //! now: a role that was taken away or a project that was removed counts at once.
 
+mod access_keys;
 mod applications;
 mod directory;
+mod failures;
 mod keys;
 mod limit;
 mod login;
@@ -21,6 +23,7 @@ use std::{
 use foggara_db::Db;
 use foggara_domain::{Result, Timestamp};
 
+pub use access_keys::{Asked, Presented, SignatureError};
 pub use applications::NewApplicationCredential;
 pub use directory::{Domain, Project, Role, User};
 pub use foggara_db::application_credentials::ApplicationCredential;
@@ -82,6 +85,7 @@ pub struct Issuer {
     settings: Settings,
     hashing: Hashing,
     limit: limit::Limit,
+    failures: failures::Failures,
     keys: RwLock<Cached>,
 }
 
@@ -98,7 +102,8 @@ impl Issuer {
     pub async fn open(db: Db, settings: Settings) -> Result<Self> {
         let ring = Arc::new(keys::load(&db, settings.clock.now()).await?);
         let keys = RwLock::new(Cached { ring, read_at: Instant::now() });
-        Ok(Self { db, settings, hashing: Hashing::default(), limit: limit::Limit::default(), keys })
+        let (limit, failures) = (limit::Limit::default(), failures::Failures::default());
+        Ok(Self { db, settings, hashing: Hashing::default(), limit, failures, keys })
     }
 
     /// The region in the catalogue.

@@ -137,7 +137,7 @@ pub(super) fn is_over(credential: &ApplicationCredential, now: Timestamp) -> boo
     credential.expires_at.is_some_and(|end| end <= now)
 }
 
-fn named(id: &str, name: &str, domain: &accounts::Domain) -> Named {
+pub(super) fn named(id: &str, name: &str, domain: &accounts::Domain) -> Named {
     Named { id: id.to_owned(), name: name.to_owned(), domain_id: domain.id.clone(), domain_name: domain.name.clone() }
 }
 

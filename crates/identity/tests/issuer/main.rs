@@ -1,5 +1,6 @@
 //! The embedded issuer on both databases.
 
+mod access_keys;
 mod accounts;
 mod applications;
 mod logins;

@@ -1,11 +1,12 @@
 //! The same questions to every store.
 
+use bytes::Bytes;
 use foggara_db::internal_binaries;
 use foggara_domain::{InternalBinaryId, ProjectId};
-use foggara_stores::{Access, StoreError};
+use foggara_stores::{Access, StoreError, below};
 use sha2::{Digest, Sha256};
 
-use crate::place::{bytes_of, place};
+use crate::place::{Place, bytes_of, place};
 
 /// More than two pieces of the database, and no round number.
 fn many() -> Vec<u8> {
@@ -46,7 +47,7 @@ async fn a_fetched_file_is_whole_and_hashed() {
     }
     let mut left = place.fetched();
     left.sort();
-    assert_eq!(left, ["copy-0", "copy-1", "copy-2"], "no temporary file is left");
+    assert_eq!(left, ["copy-0", "copy-1", "copy-2", "copy-3"], "no temporary file is left");
 }
 
 #[tokio::test]
@@ -93,6 +94,108 @@ async fn a_full_disk_is_said_to_be_full() {
         assert!(matches!(&error, StoreError::Local(text) if text.contains("disk is full")), "{url}: {error:?}");
     }
     assert_eq!(place.fetched(), Vec::<String>::new());
+}
+
+fn in_pieces(bytes: &[u8]) -> Vec<Result<Bytes, StoreError>> {
+    bytes.chunks(100_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect()
+}
+
+async fn read(place: &Place, url: &str) -> Vec<u8> {
+    bytes_of(place.open(url).await.unwrap_or_else(|error| panic!("{url}: {error}"))).await.expect("bytes")
+}
+
+#[tokio::test]
+async fn what_was_written_can_be_read_listed_replaced_and_removed() {
+    let place = place().await;
+    for url in place.writable("folder/sub/a%20file") {
+        for bytes in [many(), Vec::new(), b"shorter".to_vec()] {
+            for told in [Some(bytes.len() as u64), None] {
+                let size =
+                    place.write(&url, told, in_pieces(&bytes)).await.unwrap_or_else(|error| panic!("{url}: {error}"));
+                assert_eq!(size, bytes.len() as u64, "{url}");
+                assert!(read(&place, &url).await == bytes, "{url}");
+            }
+        }
+        let listing = place.list(&url).await.expect("a listing");
+        assert!(!listing.is_folder && listing.files.len() == 1, "{url}: {listing:?}");
+        assert_eq!((listing.files[0].path.as_str(), listing.files[0].size), ("", 7), "{url}");
+        place.delete(&url).await.expect("removed");
+        place.delete(&url).await.expect("to remove nothing is no fault");
+        assert!(matches!(place.refused(&url).await, StoreError::NotFound(_)), "{url}");
+    }
+}
+
+#[tokio::test]
+async fn all_files_below_a_folder_are_listed_and_nothing_else() {
+    let place = place().await;
+    for url in place.writable("top") {
+        let error = place.list(&url).await.expect_err("there is nothing yet");
+        assert!(matches!(error, StoreError::NotFound(_)), "{url}: {error:?}");
+        for (name, size) in [("/b", 2), ("/.hidden", 1), ("/a/c%23d", 3), ("/a/_x/y", 0)] {
+            place.write(&format!("{url}{name}"), None, vec![Ok(Bytes::from(vec![b'x'; size]))]).await.expect("written");
+        }
+        // Its name begins alike, and it does not lie below.
+        place.write(&format!("{url}-beside"), None, Vec::new()).await.expect("written");
+        for url in [url.clone(), format!("{url}/")] {
+            let listing = place.list(&url).await.unwrap_or_else(|error| panic!("{url}: {error}"));
+            assert!(listing.is_folder, "{url}");
+            let files: Vec<(&str, u64)> = listing.files.iter().map(|file| (file.path.as_str(), file.size)).collect();
+            assert_eq!(files, [(".hidden", 1), ("a/_x/y", 0), ("a/c#d", 3), ("b", 2)], "{url}");
+            assert!(listing.files.iter().all(|file| file.modified.is_some()), "{url}");
+            for file in &listing.files {
+                let below = below(&url::Url::parse(&url).expect("a url"), &file.path).expect("a url");
+                assert_eq!(read(&place, below.as_str()).await.len() as u64, file.size, "{below}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_breaks_off_leaves_what_was_there() {
+    let place = place().await;
+    let broken = || {
+        let mut pieces = in_pieces(&vec![1; 9 << 20]);
+        pieces.push(Err(StoreError::Unreachable("planned".to_owned())));
+        pieces
+    };
+    for url in place.writable("kept/file") {
+        for before in [false, true] {
+            if before {
+                place.write(&url, None, vec![Ok(Bytes::from_static(b"before"))]).await.expect("written");
+            }
+            for (told, pieces, why) in [
+                (None, broken(), "planned"),
+                (Some(5), vec![Ok(Bytes::from_static(b"four"))], "4 bytes came where 5 were announced"),
+                (Some(3), vec![Ok(Bytes::from_static(b"four"))], "4 bytes came where 3 were announced"),
+            ] {
+                let error = place.write(&url, told, pieces).await.expect_err(why);
+                assert!(matches!(&error, StoreError::Unreachable(text) if text.contains(why)), "{url}: {error:?}");
+            }
+            match place.open(&url).await {
+                Ok(content) if before => assert_eq!(bytes_of(content).await.expect("bytes"), b"before", "{url}"),
+                Err(StoreError::NotFound(_)) if !before => {}
+                other => panic!("{url}: {:?}", other.err()),
+            }
+        }
+        let folder = url.strip_suffix("/file").expect("a folder");
+        assert_eq!(place.list(folder).await.expect("a listing").files.len(), 1, "{url}: nothing unfinished is left");
+    }
+    assert_eq!(place.s3.open_uploads(), 0);
+}
+
+#[tokio::test]
+async fn stores_that_cannot_write_say_so() {
+    let place = place().await;
+    for url in [place.web("/files/x"), place.upload("x", b"x").await] {
+        let scheme = url.split(':').next().expect("a scheme");
+        for error in [
+            place.list(&url).await.expect_err("no folders"),
+            place.write(&url, None, Vec::new()).await.expect_err("no writing"),
+            place.delete(&url).await.expect_err("no removing"),
+        ] {
+            assert!(matches!(&error, StoreError::Unsupported(text) if text.contains(scheme)), "{url}: {error:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use foggara_stores::{Roots, StoreError};
+use futures::StreamExt;
 
 use crate::place::{bytes_of, place};
 
@@ -74,4 +75,56 @@ async fn a_path_that_is_not_there_yet_is_resolved_by_what_is() {
     place.roots.resolve(&place.files.join("dangling/new")).expect_err("a dangling link");
     place.roots.resolve(std::path::Path::new("relative")).expect_err("a relative path");
     place.roots.resolve(&place.files.with_file_name("files-beside")).expect_err("only its name begins like the root");
+}
+
+#[tokio::test]
+async fn nothing_is_written_or_listed_outside() {
+    let place = place().await;
+    std::fs::write(place.outside.join("secret"), "s").expect("a file");
+    symlink(&place.outside, place.files.join("out")).expect("a link");
+    for url in
+        [place.local("out/new"), place.local("..%2foutside%2fnew"), format!("file://{}/new", place.outside.display())]
+    {
+        let error = place.write(&url, None, Vec::new()).await.expect_err(&url);
+        assert!(matches!(error, StoreError::Denied(_)), "{url}: {error:?}");
+        let error = place.delete(&url.replace("new", "secret")).await.expect_err(&url);
+        assert!(matches!(error, StoreError::Denied(_)), "{url}: {error:?}");
+    }
+    assert_eq!(std::fs::read_dir(&place.outside).expect("a folder").count(), 1);
+    let error = place.list(&place.local("")).await.expect_err("a link leads out");
+    assert!(matches!(error, StoreError::Denied(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_tree_with_a_loop_or_a_pipe_is_not_listed_by_halves() {
+    let place = place().await;
+    std::fs::create_dir_all(place.files.join("a/b")).expect("folders");
+    std::fs::write(place.files.join("a/file"), "1").expect("a file");
+    symlink("../file", place.files.join("a/b/link")).expect("a link");
+    let listing = place.list(&place.local("a")).await.expect("a listing");
+    let paths: Vec<&str> = listing.files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(paths, ["b/link", "file"], "a link inside is a file");
+    symlink(place.files.join("a"), place.files.join("a/b/loop")).expect("a link");
+    let error = place.list(&place.local("a")).await.expect_err("a loop");
+    assert!(matches!(&error, StoreError::Unsupported(text) if text.contains("no end")), "{error:?}");
+    std::fs::remove_file(place.files.join("a/b/loop")).expect("removed");
+    let pipe = std::process::Command::new("mkfifo").arg(place.files.join("a/pipe")).status().expect("mkfifo");
+    assert!(pipe.success());
+    let error = place.list(&place.local("a")).await.expect_err("a pipe");
+    assert!(matches!(&error, StoreError::Unsupported(text) if text.contains("neither")), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_write_that_is_dropped_leaves_nothing() {
+    let place = place().await;
+    let url = url::Url::parse(&place.local("new/file")).expect("a url");
+    let store = place.stores.get("file").expect("a store");
+    let access = foggara_stores::Access { project: &place.project, caller: None, credentials: None };
+    let pieces = futures::stream::iter([Ok(bytes::Bytes::from_static(b"x"))]).chain(futures::stream::pending());
+    let content = foggara_stores::Content { size: None, stream: pieces.boxed() };
+    let writing = store.put(&url, content, &access);
+    let ended = tokio::time::timeout(std::time::Duration::from_millis(200), writing).await;
+    assert!(ended.is_err(), "it waits for more");
+    let left = std::fs::read_dir(place.files.join("new")).expect("a folder").count();
+    assert_eq!(left, 0, "what was begun is removed");
 }

@@ -4,3 +4,4 @@ mod every;
 mod http;
 mod local;
 mod place;
+mod s3;

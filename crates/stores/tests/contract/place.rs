@@ -1,4 +1,4 @@
-//! One place with all stores: a folder, a database, and a web server of its own.
+//! One place with all stores: a folder, a database, a web server of its own, and a fake S3.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -16,8 +16,10 @@ use foggara_db::{
 };
 use foggara_domain::{InternalBinaryId, ProjectId, Secret, Timestamp, binary::InternalBinary, flag::Flag};
 use foggara_stores::{
-    Access, Content, Fetched, HttpStore, InternalStore, LocalRoots, LocalStore, StoreError, Stores, fetch_into_file,
+    Access, Content, Fetched, HttpStore, InternalStore, Listing, LocalRoots, LocalStore, S3Settings, S3Store, Store,
+    StoreError, Stores, fetch_into_file,
 };
+use foggara_testkit::s3::{ACCESS_KEY, FakeS3, SECRET_KEY};
 use futures::{StreamExt, stream};
 use serde_json::{Map, Value};
 use tokio::net::TcpListener;
@@ -36,7 +38,21 @@ pub struct Place {
     pub roots: LocalRoots,
     pub project: ProjectId,
     pub web: SocketAddr,
+    pub s3: FakeS3,
     dir: tempfile::TempDir,
+}
+
+/// The bucket that is there.
+pub const BUCKET: &str = "data";
+
+/// What an operator of the fake S3 would set.
+pub fn operators(s3: &FakeS3) -> S3Settings {
+    S3Settings {
+        endpoint: Some(s3.endpoint()),
+        access_key: Some(ACCESS_KEY.to_owned()),
+        secret_key: Some(Secret::new(SECRET_KEY)),
+        ..S3Settings::default()
+    }
 }
 
 pub async fn place() -> Place {
@@ -63,11 +79,13 @@ pub async fn place() -> Place {
         .with_state(files.clone());
     tokio::spawn(async move { axum::serve(listener, routes).await });
     let roots = LocalRoots::new(vec![files.clone()]);
+    let s3 = FakeS3::start(&[BUCKET]).expect("a fake S3");
     let stores = Stores::new()
+        .with(Arc::new(S3Store::new(operators(&s3)).expect("a client")))
         .with(Arc::new(LocalStore::new(roots.clone())))
         .with(Arc::new(InternalStore::new(db.clone())))
         .with(Arc::new(HttpStore::new().expect("a client")));
-    Place { stores, db, files, outside, roots, project: ProjectId::from("1".repeat(32)), web, dir }
+    Place { stores, db, files, outside, roots, project: ProjectId::from("1".repeat(32)), web, s3, dir }
 }
 
 async fn file(State(files): State<PathBuf>, Path(name): Path<String>) -> Response {
@@ -96,13 +114,23 @@ impl Place {
     /// Puts bytes under a name into every store; gives the urls.
     pub async fn put(&self, name: &str, bytes: &[u8]) -> Vec<String> {
         std::fs::write(self.files.join(name), bytes).expect("a file");
-        vec![self.local(name), self.web(&format!("/files/{name}")), self.upload(name, bytes).await]
+        self.s3.put(BUCKET, name, bytes);
+        vec![self.local(name), self.web(&format!("/files/{name}")), self.upload(name, bytes).await, self.object(name)]
     }
 
     /// Urls of every store behind which there is nothing.
     pub fn nothing(&self) -> Vec<String> {
         let internal = format!("internal-db://{}", InternalBinaryId::new());
-        vec![self.local("nothing"), self.web("/files/nothing"), internal]
+        vec![self.local("nothing"), self.web("/files/nothing"), internal, self.object("nothing")]
+    }
+
+    /// Where the stores that can write would put a file.
+    pub fn writable(&self, name: &str) -> [String; 2] {
+        [self.local(name), self.object(name)]
+    }
+
+    pub fn object(&self, name: &str) -> String {
+        format!("s3a://{BUCKET}/{name}")
     }
 
     pub fn local(&self, name: &str) -> String {
@@ -151,6 +179,34 @@ impl Place {
         let store = self.stores.get(url.scheme()).expect("a store");
         let access = Access { project: &self.project, caller: None, credentials };
         tokio::time::timeout(SOON, store.open(&url, &access)).await.expect("an answer in time")
+    }
+
+    fn store(&self, url: &str) -> (Url, &Arc<dyn Store>, Access<'_>) {
+        let url = Url::parse(url).expect("a url");
+        let store = self.stores.get(url.scheme()).expect("a store");
+        (url, store, Access { project: &self.project, caller: None, credentials: None })
+    }
+
+    pub async fn list(&self, url: &str) -> Result<Listing, StoreError> {
+        let (url, store, access) = self.store(url);
+        tokio::time::timeout(SOON, store.list(&url, &access)).await.expect("an answer in time")
+    }
+
+    /// Writes pieces as content of a size.
+    pub async fn write(
+        &self,
+        url: &str,
+        size: Option<u64>,
+        pieces: Vec<Result<Bytes, StoreError>>,
+    ) -> Result<u64, StoreError> {
+        let (url, store, access) = self.store(url);
+        let content = Content { size, stream: stream::iter(pieces).boxed() };
+        tokio::time::timeout(SOON, store.put(&url, content, &access)).await.expect("an answer in time")
+    }
+
+    pub async fn delete(&self, url: &str) -> Result<(), StoreError> {
+        let (url, store, access) = self.store(url);
+        tokio::time::timeout(SOON, store.delete(&url, &access)).await.expect("an answer in time")
     }
 
     /// Opens a url that has to be refused.

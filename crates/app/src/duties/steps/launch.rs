@@ -149,7 +149,7 @@ async fn note(room: &Room, row: &Execution, launched: Launched, word: &Word) -> 
         row.phase = Phase::Running;
         row.running_at = Some(now);
         row.deadline = None;
-        Ok(Edit::Record("running", None))
+        Ok(Edit::Record("running", launched.note.clone()))
     })
     .await
 }

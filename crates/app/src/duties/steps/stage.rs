@@ -1,6 +1,8 @@
 //! Staging: a fresh workspace with the fetched binaries, resolved references, and the plan. It may be repeated as often as a
 //! crash or restart wants; nothing outside of the workspace is touched.
 
+mod direct;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -20,7 +22,7 @@ use foggara_domain::{
     status::{Phase, Wish},
 };
 use foggara_engines::failpoint;
-use foggara_stores::{Access, StoreError, fetch_into_file};
+use foggara_stores::{Access, Fetched, StoreError, fetch_into_file};
 use rand::RngExt;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -98,17 +100,27 @@ pub(in crate::duties) async fn prepare(app: &App, row: &Execution) -> Result<Pre
     let making = |error: std::io::Error| format!("cannot make the workspace {}: {error}", workspace.display());
     tokio::fs::create_dir_all(&workspace).await.map_err(making)?;
     restrict(&folder).await?;
+    let (plan, data_source_urls) = match &row.direct {
+        Some(direct) => (direct::plan(app, row, direct, &workspace).await?, Map::new()),
+        None => of_template(app, row, &workspace).await?,
+    };
+    Ok(Prepared { plan, workspace, data_source_urls })
+}
+
+/// The plan of a job template's execution, and the urls of the data sources in it.
+async fn of_template(app: &App, row: &Execution, workspace: &Path) -> Result<(Plan, Map<String, Value>), String> {
     let job = template(app, row).await?;
     let job_type = job_type::find(&row.job_type).ok_or_else(|| format!("unknown job type '{}'", row.job_type))?;
     let mut staged = Staged {
-        mains: fetch(app, row, &workspace, &job.mains).await?,
-        libs: fetch(app, row, &workspace, &job.libs).await?,
+        mains: fetch(app, row, workspace, &job.mains).await?,
+        libs: fetch(app, row, workspace, &job.libs).await?,
+        project: row.project.to_string(),
         ..Staged::default()
     };
     let mut urls = Map::new();
     resolve(app, row, &mut staged, &mut urls).await?;
     let plan = job_type.plan(&staged).map_err(|error| error.to_string())?;
-    Ok(Prepared { plan, workspace, data_source_urls: urls })
+    Ok((plan, urls))
 }
 
 /// Only the service's own user reads what jobs are made of.
@@ -133,7 +145,6 @@ async fn fetch(
     workspace: &Path,
     binaries: &[JobBinary],
 ) -> Result<Vec<StagedFile>, String> {
-    let settings = app.settings();
     let mut files = Vec::with_capacity(binaries.len());
     for binary in binaries {
         let path = workspace.join(&binary.name);
@@ -141,18 +152,24 @@ async fn fetch(
             return Err(format!("two binaries of the job template are called '{}'", binary.name));
         }
         let access = Access { project: &binary.project, caller: None, credentials: binary.extra.as_ref() };
-        let work = async {
-            let content = open(app, &binary.url, &access).await?;
-            fetch_into_file(content, &path, settings.staged_binary).await
-        };
-        let fetched = tokio::time::timeout(settings.fetch_timeout, work).await.unwrap_or_else(|_| {
-            Err(StoreError::Unreachable(format!("not there within {} s", settings.fetch_timeout.as_secs())))
-        });
+        let fetched = fetch_one(app, &binary.url, &access, &path).await;
         let fetched = fetched.map_err(|error| format!("job binary '{}': {error}", binary.name))?;
         tracing::debug!(execution = %row.id, binary = %binary.name, size = fetched.size, sha256 = %fetched.sha256, "fetched");
         files.push(StagedFile { name: binary.name.clone(), path });
     }
     Ok(files)
+}
+
+/// Fetches a url into a file, within the limits.
+async fn fetch_one(app: &App, url: &str, access: &Access<'_>, path: &Path) -> Result<Fetched, StoreError> {
+    let settings = app.settings();
+    let work = async {
+        let content = open(app, url, access).await?;
+        fetch_into_file(content, path, settings.staged_binary).await
+    };
+    tokio::time::timeout(settings.fetch_timeout, work).await.unwrap_or_else(|_| {
+        Err(StoreError::Unreachable(format!("not there within {} s", settings.fetch_timeout.as_secs())))
+    })
 }
 
 /// Configs, params and args with secrets filled in, references to data sources replaced by urls, and input and output.
@@ -234,6 +251,13 @@ impl Resolver<'_> {
                 ("fs.s3a.access.key", "accesskey"),
                 ("fs.s3a.secret.key", "secretkey"),
                 ("fs.s3a.endpoint", "endpoint"),
+                ("fs.s3a.connection.ssl.enabled", "ssl"),
+                ("fs.s3a.path.style.access", "bucket_in_path"),
+            ],
+            "obs" => &[
+                ("fs.obs.access.key", "accesskey"),
+                ("fs.obs.secret.key", "secretkey"),
+                ("fs.obs.endpoint", "endpoint"),
             ],
             _ => &[],
         };

@@ -47,20 +47,10 @@ fn taken(name: &str) -> Error {
 }
 
 /// What came of the transaction: the clusters, and what the plugin has against them.
-type Made = (Vec<Shown>, Option<String>);
+pub(crate) type Made = (Vec<Shown>, Option<String>);
 
 async fn many(app: &App, caller: &Caller, token: &Secret, new: NewCluster, count: Option<i64>) -> Result<Vec<Shown>> {
-    references(app, caller, &new).await?.check(app, token).await?;
-    let names: Vec<String> = match count {
-        None => vec![new.name.clone()],
-        Some(count) => (1..=count).map(|number| numbered_name(&new.name, number, count)).collect(),
-    };
-    if let Some(name) = names.iter().find(|name| name.len() > LONGEST_NAME) {
-        let text =
-            format!("The name '{name}' has {} characters, and a cluster's has at most {LONGEST_NAME}", name.len());
-        return Err(Error::refused(Code::InvalidData, text));
-    }
-    let order = Order { app: app.clone(), caller: caller.clone(), new, names, now: app.now() };
+    let order = prepared(app, caller, token, new, count).await?;
     let (made, refused): Made = app
         .db()
         .write(move |conn| {
@@ -75,6 +65,27 @@ async fn many(app: &App, caller: &Caller, token: &Secret, new: NewCluster, count
     }
 }
 
+/// An order whose references and names are checked.
+pub(crate) async fn prepared(
+    app: &App,
+    caller: &Caller,
+    token: &Secret,
+    new: NewCluster,
+    count: Option<i64>,
+) -> Result<Order> {
+    references(app, caller, &new).await?.check(app, token).await?;
+    let names: Vec<String> = match count {
+        None => vec![new.name.clone()],
+        Some(count) => (1..=count).map(|number| numbered_name(&new.name, number, count)).collect(),
+    };
+    if let Some(name) = names.iter().find(|name| name.len() > LONGEST_NAME) {
+        let text =
+            format!("The name '{name}' has {} characters, and a cluster's has at most {LONGEST_NAME}", name.len());
+        return Err(Error::refused(Code::InvalidData, text));
+    }
+    Ok(Order { app: app.clone(), caller: caller.clone(), new, names, now: app.now() })
+}
+
 /// Everything outside that the cluster will refer to, by the request and by its template.
 async fn references(app: &App, caller: &Caller, new: &NewCluster) -> Result<References> {
     let given = new.node_groups.as_deref().unwrap_or_default();
@@ -87,8 +98,9 @@ async fn references(app: &App, caller: &Caller, new: &NewCluster) -> Result<Refe
     })
 }
 
+/// Clusters to be made.
 #[derive(Clone)]
-struct Order {
+pub(crate) struct Order {
     app: App,
     caller: Caller,
     new: NewCluster,
@@ -97,7 +109,8 @@ struct Order {
 }
 
 impl Order {
-    async fn fill(self, conn: &mut Conn) -> Result<Made> {
+    /// All checks and the rows. What a plugin refuses is told beside them, and stays when the transaction is committed.
+    pub(crate) async fn fill(self, conn: &mut Conn) -> Result<Made> {
         let project = &self.caller.project;
         for name in &self.names {
             if clusters::has_name(conn, project, name).await? {
@@ -108,7 +121,8 @@ impl Order {
         plugins::is_enabled(conn, project, &self.new.plugin, &self.new.version).await?;
         let template = self.template(conn).await?;
         let base = template.as_ref().map(|template| template.settings.clone()).unwrap_or_default();
-        let settings = base.with(&self.new.settings, template.is_some());
+        let mut settings = base.with(&self.new.settings, template.is_some());
+        settings.mrs = self.new.mrs.clone();
         let groups = match &self.new.node_groups {
             Some(given) if !given.is_empty() => shape::whole_groups(conn, project, given, self.now).await?,
             _ => template.as_ref().map(|template| template.node_groups.clone()).unwrap_or_default(),

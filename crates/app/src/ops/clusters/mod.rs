@@ -5,20 +5,23 @@ mod create;
 mod delete;
 mod public;
 mod scale;
+mod tags;
 mod update;
 
+pub(crate) use create::{Order, prepared};
 pub use create::{create, create_many};
 pub use delete::delete;
 use foggara_db::{Conn, clusters, instances, provision};
 use foggara_domain::{
     Caller, ClusterId, ClusterTemplateId, Error, ProjectId, Result,
-    cluster::{Cluster, Instance, ProvisionStep, Verification},
+    cluster::{Cluster, Instance, MrsShape, ProvisionStep, Verification},
     flag::Flag,
     page::{ListQuery, Page},
 };
 pub use public::ensure_public;
 pub use scale::{Resize, Scale, scale};
 use serde_json::{Map, Value};
+pub use tags::{MOST_TAGS, set_tags};
 pub use update::{ClusterChange, update};
 
 pub use super::shape::GivenGroup;
@@ -51,6 +54,8 @@ pub struct NewCluster {
     pub is_public: Flag,
     /// It may not be deleted or changed.
     pub is_protected: Flag,
+    /// What MRS's clients say of it.
+    pub mrs: MrsShape,
 }
 
 /// A cluster with all that is known of it.

@@ -2,13 +2,22 @@
 
 mod cancel;
 mod delete;
+mod direct;
 mod explain;
+mod flow;
+mod logs;
 mod submit;
 
 pub(crate) use cancel::stop_for_cluster;
 pub use cancel::{cancel, update};
-pub use delete::delete;
+pub use delete::{delete, delete_many};
+pub(crate) use direct::words_of;
+pub use direct::{Refusal, search, submit_direct};
 pub use explain::explain;
+pub use flow::run_flow;
+pub use logs::logs;
+use std::sync::Arc;
+
 use foggara_db::{clusters, events, executions};
 use foggara_domain::{
     Caller, ClusterId, DataSourceId, Error, Execution, ExecutionId, Result,
@@ -16,7 +25,8 @@ use foggara_domain::{
     page::{ListQuery, Page},
     status::Phase,
 };
-pub use foggara_engines::{LogPiece, Stream};
+use foggara_engines::Engine;
+pub use foggara_engines::{LogPiece, Results, Stream};
 use serde_json::{Map, Value};
 pub use submit::submit;
 
@@ -91,23 +101,20 @@ pub async fn history(app: &App, caller: &Caller, id: &ExecutionId) -> Result<Vec
     events::of_execution(&mut app.db().read().await?, id).await
 }
 
-/// A piece of a job's log. Empty while nothing was written; the log of an ended execution stays until it is deleted.
-pub async fn logs(
-    app: &App,
-    caller: &Caller,
-    id: &ExecutionId,
-    stream: Stream,
-    offset: u64,
-    limit: usize,
-) -> Result<LogPiece> {
+/// The rows of an SQL job's statements; nothing when its job kept none.
+pub async fn results(app: &App, caller: &Caller, id: &ExecutionId) -> Result<Option<Results>> {
     let row = get(app, caller, id).await?;
-    let nothing = LogPiece { bytes: Vec::new(), next_offset: offset, size: 0 };
-    let Some(tag) = &row.tag else { return Ok(nothing) };
-    let cluster = clusters::find(&mut app.db().read().await?, &row.cluster).await?;
-    // The log outlives the cluster; then it lies where all logs of this host do.
-    let engine = cluster.and_then(|cluster| app.plugins().engine(&cluster).ok());
+    let Some(tag) = &row.tag else { return Ok(None) };
+    let engine = engine_of(app, &row).await?;
     let engine = engine.as_deref().unwrap_or_else(|| app.plugins().nodes());
-    engine.logs(tag, stream, offset, limit).await.map_err(|error| Error::unavailable(format!("log of {id}: {error}")))
+    engine.results(tag).await.map_err(|error| Error::unavailable(format!("results of {id}: {error}")))
+}
+
+/// The engine of an execution's cluster. What an ended job left outlives the cluster; then it lies where all logs of this host
+/// do.
+async fn engine_of(app: &App, row: &Execution) -> Result<Option<Arc<dyn Engine>>> {
+    let cluster = clusters::find(&mut app.db().read().await?, &row.cluster).await?;
+    Ok(cluster.and_then(|cluster| app.plugins().engine(&cluster).ok()))
 }
 
 /// The execution for an op that changes it. A public one of another project is given too, so that the refusal can say whose

@@ -3,7 +3,7 @@
 
 use foggara_db::{Conn, clusters, data_sources, events, executions, job_templates, trusts};
 use foggara_domain::{
-    Caller, Code, Error, Execution, ExecutionId, JobId, Result, Secret, Timestamp,
+    Caller, Code, Error, Execution, ExecutionId, JobId, ProjectId, Result, Secret, Timestamp,
     cluster::{Cluster, ClusterStatus},
     data_source::DataSource,
     interface,
@@ -25,8 +25,24 @@ use crate::{
 pub async fn submit(app: &App, caller: &Caller, token: &Secret, job: &JobId, submit: Submit) -> Result<Execution> {
     let now = app.now();
     let id = ExecutionId::new();
-    give_trust(app, caller, token, &id).await?;
     let order = Order { app: app.clone(), caller: caller.clone(), job: job.clone(), submit, id: id.clone(), now };
+    store(app, caller, token, id, order).await
+}
+
+/// Something that becomes an execution: all checks and the row, in one transaction.
+pub(super) trait Orders: Clone + Send + Sync + 'static {
+    fn fill(self, conn: &mut Conn) -> impl Future<Output = Result<Execution>> + Send;
+}
+
+/// Makes an order durable.
+pub(super) async fn store(
+    app: &App,
+    caller: &Caller,
+    token: &Secret,
+    id: ExecutionId,
+    order: impl Orders,
+) -> Result<Execution> {
+    give_trust(app, caller, token, &id).await?;
     failpoint::pass("submit.before_commit");
     foggara_db::once::makes(&id);
     let row = app
@@ -82,8 +98,8 @@ struct Order {
     now: Timestamp,
 }
 
-impl Order {
-    /// All checks in the order of the specification, and the row, in one transaction.
+impl Orders for Order {
+    /// All checks in the order of the specification.
     async fn fill(self, conn: &mut Conn) -> Result<Execution> {
         let project = &self.caller.project;
         let job = job_templates::get(conn, project, &self.job).await?.ok_or_else(|| Error::no_such_id(&self.job))?;
@@ -92,14 +108,34 @@ impl Order {
         let merged = self.merge(conn, &job).await?;
         let (input, output) = self.sources(conn, job_type).await?;
         job_type.check_needs(&job, &merged, input.as_ref(), output.as_ref())?;
-        self.check_cap(conn).await?;
+        check_cap(&self.app, conn, project).await?;
         let (job_configs, secret_configs) = hide_credentials(merged);
         let row = self.row(&job, cluster, job_configs, secret_configs);
-        executions::insert(conn, &row).await?;
-        events::append(conn, &row.id, &row.project, self.now, "submitted", row.status(), None).await?;
+        insert(conn, &row).await?;
         Ok(row)
     }
+}
 
+/// The row with its first event.
+pub(super) async fn insert(conn: &mut Conn, row: &Execution) -> Result<()> {
+    executions::insert(conn, row).await?;
+    events::append(conn, &row.id, &row.project, row.created_at, "submitted", row.status(), None).await
+}
+
+/// Refuses what would be too many waiting executions of a project.
+pub(super) async fn check_cap(app: &App, conn: &mut Conn, project: &ProjectId) -> Result<()> {
+    let cap = app.settings().max_waiting;
+    let waiting = executions::count_waiting(conn, project).await?;
+    if waiting < cap {
+        return Ok(());
+    }
+    let message = format!(
+        "{waiting} executions of this project wait already, and [jobs] max_waiting is {cap}: wait for some to start"
+    );
+    Err(Error::TooMany { message, retry_after_seconds: 10 })
+}
+
+impl Order {
     /// The cluster must be visible, and its engine must run the type.
     async fn cluster(&self, conn: &mut Conn, job_type: &JobType) -> Result<Cluster> {
         let refuse = |text: String| Error::refused(Code::InvalidReference, text);
@@ -149,18 +185,6 @@ impl Order {
         Ok((found.pop().flatten(), output))
     }
 
-    async fn check_cap(&self, conn: &mut Conn) -> Result<()> {
-        let cap = self.app.settings().max_waiting;
-        let waiting = executions::count_waiting(conn, &self.caller.project).await?;
-        if waiting < cap {
-            return Ok(());
-        }
-        let message = format!(
-            "{waiting} executions of this project wait already, and [jobs] max_waiting is {cap}: wait for some to start"
-        );
-        Err(Error::TooMany { message, retry_after_seconds: 10 })
-    }
-
     fn row(
         &self,
         job: &JobTemplate,
@@ -172,6 +196,7 @@ impl Order {
         let (id, caller) = (self.id.clone(), &self.caller);
         Execution {
             job: Some(job.id.clone()),
+            user_name: Some(caller.user_name.clone()),
             job_type: job.job_type.clone(),
             job_name: job.name.clone(),
             input: self.submit.input.clone(),

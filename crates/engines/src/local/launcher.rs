@@ -1,0 +1,58 @@
+//! Programs whose arguments hold secrets: everybody on the host can read a command line, so that a small launcher reads the
+//! arguments from a file of mode 0600 and calls the program. Its source is `java/io/foggara/Launch.java`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use super::command::private;
+
+/// The launcher's class.
+pub(super) const CLASS: &str = "io.foggara.Launch";
+/// The launcher for Java, as `tests/java/rebuild.py` makes it of its source.
+const JAVA: &[u8] = include_bytes!("../../java/io/foggara/Launch.class");
+/// The launcher for Python: the program's path and its arguments are the lines of a file, in Base64.
+const PYTHON: &str = "\
+import base64, os, runpy, sys
+with open(sys.argv[1]) as file:
+    sys.argv = [base64.b64decode(line).decode() for line in file.read().split('\\n')]
+sys.path[0] = os.path.dirname(sys.argv[0])
+runpy.run_path(sys.argv[0], run_name='__main__')
+";
+
+/// Where the arguments lie.
+pub(super) fn words_file(workspace: &Path) -> PathBuf {
+    workspace.join(".words")
+}
+
+/// Puts the launcher for Java and the arguments into the workspace; gives the folder for the class path. Without a class the main
+/// class of the jar is called.
+pub(super) fn put(
+    workspace: &Path,
+    class: Option<&str>,
+    jar: Option<&Path>,
+    words: &[String],
+) -> Result<PathBuf, String> {
+    let folder = workspace.join(".launcher");
+    let package = folder.join("io/foggara");
+    let made = fs::create_dir_all(&package).and_then(|()| fs::write(package.join("Launch.class"), JAVA));
+    made.map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    let mut lines = vec![class.unwrap_or_default().to_owned()];
+    lines.push(jar.map(|jar| jar.display().to_string()).unwrap_or_default());
+    lines.extend(words.iter().map(|word| STANDARD.encode(word)));
+    private(&words_file(workspace), lines.join("\n").as_bytes())?;
+    Ok(folder)
+}
+
+/// Puts the launcher for Python and the arguments into the workspace; gives the launcher's path.
+pub(super) fn put_python(workspace: &Path, main: &Path, words: &[String]) -> Result<PathBuf, String> {
+    let launcher = workspace.join(".launch.py");
+    private(&launcher, PYTHON.as_bytes())?;
+    let mut lines = vec![STANDARD.encode(main.display().to_string())];
+    lines.extend(words.iter().map(|word| STANDARD.encode(word)));
+    private(&words_file(workspace), lines.join("\n").as_bytes())?;
+    Ok(launcher)
+}

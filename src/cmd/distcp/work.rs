@@ -1,0 +1,207 @@
+//! The copying itself: several files at once, progress and counters on stdout.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use foggara_domain::plan::CopyOptions;
+use foggara_stores::{Content, StoreError};
+use futures::{StreamExt, stream};
+use tokio::time::{Instant, interval, timeout_at};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::{
+    Fault, GIVE_UP, Places,
+    layout::{Item, Layout},
+    shown,
+};
+use crate::cmd::print;
+
+/// More files than these are not copied at once, whatever `-m` says: each takes handles and memory of this host.
+const MOST_AT_ONCE: usize = 64;
+/// How often progress is told.
+const TELL: Duration = Duration::from_secs(1);
+
+/// What was done, as Hadoop counts it.
+#[derive(Debug, Default)]
+struct Counters {
+    /// Bytes of all files so far, of unfinished ones too.
+    moved: Arc<AtomicU64>,
+    /// Bytes of finished files.
+    bytes: AtomicU64,
+    copied: AtomicU64,
+    skipped: u64,
+    bytes_skipped: u64,
+    failed: u64,
+    deleted: u64,
+}
+
+fn tell(line: &str) -> Result<(), Fault> {
+    print(&format!("{line}\n")).map_err(|error| format!("the output cannot be written: {error:#}"))
+}
+
+/// Copies what is not skipped, then removes the surplus. The error is the first failure.
+pub(super) async fn run(
+    places: &Places,
+    layout: Layout,
+    options: CopyOptions,
+    stop: &CancellationToken,
+) -> Result<(), Fault> {
+    let (skipped, items): (Vec<Item>, Vec<Item>) = layout.items.into_iter().partition(|item| item.skipped);
+    let size = |items: &[Item]| items.iter().map(|item| item.size).sum::<u64>();
+    let (files, expected) = (items.len(), size(&items));
+    tell(&format!("{files} files to copy, {}; {} are there already", readable(expected), skipped.len()))?;
+    let mut counters = Counters {
+        skipped: u64::try_from(skipped.len()).unwrap_or(u64::MAX),
+        bytes_skipped: size(&skipped),
+        ..Counters::default()
+    };
+    let failures = copy_all(places, &items, options, &counters, stop).await?;
+    counters.failed = u64::try_from(failures.len()).unwrap_or(u64::MAX);
+    let mut fault = failures.into_iter().next().filter(|_| !options.ignore_failures);
+    if stop.is_cancelled() && fault.is_none() {
+        fault = Some("stopped".to_owned());
+    }
+    if fault.is_none() {
+        match remove(places, &layout.surplus).await {
+            Ok(deleted) => counters.deleted = deleted,
+            Err(why) => fault = Some(why),
+        }
+    }
+    let progress = progress(&counters, &counters.bytes, files);
+    tell(&format!(
+        "{progress}\nDistCp Counters\n\tBytes Copied={}\n\tBytes Expected={expected}\n\tBytes Skipped={}\n\tFiles Copied={}\n\t\
+         Files Skipped={}\n\tFiles Failed={}\n\tFiles Deleted={}",
+        counters.bytes.into_inner(),
+        counters.bytes_skipped,
+        counters.copied.into_inner(),
+        counters.skipped,
+        counters.failed,
+        counters.deleted
+    ))?;
+    fault.map_or(Ok(()), Err)
+}
+
+/// Copies files, several at once. Gives what failed; without `-i` the first failure makes the others give up.
+#[allow(clippy::print_stderr, reason = "stderr is the job's log")]
+async fn copy_all(
+    places: &Places,
+    items: &[Item],
+    options: CopyOptions,
+    counters: &Counters,
+    stop: &CancellationToken,
+) -> Result<Vec<Fault>, Fault> {
+    let at_once = usize::try_from(options.at_once).unwrap_or(MOST_AT_ONCE).clamp(1, MOST_AT_ONCE);
+    let give_up = stop.child_token();
+    let running = items.iter().map(|item| one(places, item, counters, &give_up));
+    let mut running = stream::iter(running).buffer_unordered(at_once);
+    let mut failures = Vec::new();
+    let mut clock = interval(TELL);
+    clock.tick().await;
+    let mut last = String::new();
+    // Set when the rest is given up.
+    let mut until: Option<Instant> = None;
+    loop {
+        let next = async {
+            match until {
+                Some(until) => timeout_at(until, running.next()).await.unwrap_or(None),
+                None => running.next().await,
+            }
+        };
+        tokio::select! {
+            done = next => match done {
+                Some(Ok(())) => {}
+                // What was given up is not what went wrong.
+                Some(Err(_)) if give_up.is_cancelled() => {}
+                Some(Err(fault)) => {
+                    if options.ignore_failures {
+                        eprintln!("{fault}");
+                    } else {
+                        give_up.cancel();
+                        until = Some(Instant::now() + GIVE_UP);
+                    }
+                    failures.push(fault);
+                }
+                None => return Ok(failures),
+            },
+            _ = clock.tick() => {
+                let now = progress(counters, &counters.moved, items.len());
+                if now != last {
+                    tell(&now)?;
+                    last = now;
+                }
+            }
+        }
+    }
+}
+
+fn progress(counters: &Counters, bytes: &AtomicU64, files: usize) -> String {
+    let copied = counters.copied.load(Ordering::Relaxed);
+    format!("{copied} of {files} files, {}", readable(bytes.load(Ordering::Relaxed)))
+}
+
+/// Copies a file. A stop ends its content early, and the store, which knows how much was to come, gives it up.
+async fn one(places: &Places, item: &Item, counters: &Counters, stop: &CancellationToken) -> Result<(), Fault> {
+    let failed = |error: StoreError| format!("cannot copy {} to {}: {error}", shown(&item.from), shown(&item.to));
+    if stop.is_cancelled() {
+        return Err("stopped".to_owned());
+    }
+    let content = places.store(&item.from)?.open(&item.from, &places.access()).await.map_err(failed)?;
+    let moved = Arc::clone(&counters.moved);
+    let stream = content.stream.take_until(stop.clone().cancelled_owned()).inspect(move |piece| {
+        let length = piece.as_ref().map_or(0, |piece| piece.len());
+        moved.fetch_add(u64::try_from(length).unwrap_or(u64::MAX), Ordering::Relaxed);
+    });
+    let content = Content { size: content.size, stream: stream.boxed() };
+    let size = places.store(&item.to)?.put(&item.to, content, &places.access()).await.map_err(failed)?;
+    counters.bytes.fetch_add(size, Ordering::Relaxed);
+    counters.copied.fetch_add(1, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Removes files at the destination; gives how many.
+async fn remove(places: &Places, surplus: &[Url]) -> Result<u64, Fault> {
+    let mut removed = 0;
+    for url in surplus {
+        let done = places.store(url)?.delete(url, &places.access()).await;
+        done.map_err(|error| format!("cannot remove {}: {error}", shown(url)))?;
+        removed += 1;
+    }
+    Ok(removed)
+}
+
+/// Bytes for a reader: `512 B`, `3.4 MB`.
+fn readable(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KB", "MB", "GB", "TB", "PB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    #[allow(clippy::cast_precision_loss, reason = "rounded to one digit anyway")]
+    let mut value = bytes as f64;
+    let mut unit = "B";
+    for next in UNITS {
+        if value < 999.95 {
+            break;
+        }
+        value /= 1000.0;
+        unit = next;
+    }
+    format!("{value:.1} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_readable() {
+        let of = |bytes| readable(bytes);
+        assert_eq!((of(0), of(999), of(1000)), ("0 B".to_owned(), "999 B".to_owned(), "1.0 KB".to_owned()));
+        assert_eq!((of(3_412_345), of(999_950_000)), ("3.4 MB".to_owned(), "1.0 GB".to_owned()));
+    }
+}

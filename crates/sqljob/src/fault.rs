@@ -158,7 +158,12 @@ fn convert(error: DataFusionError, place: Option<Location>) -> Fault {
                     .unwrap_or_else(|| format!("storage: {error}"));
             located(Fault::new(text), place)
         }
-        other => located(Fault::new(strip(&other.to_string())), place),
+        other => {
+            let what = strip(&other.to_string());
+            let missing = what.starts_with("table '") && what.ends_with("' not found");
+            let fault = Fault::new(what);
+            located(if missing { fault.hint("SHOW TABLES lists those that exist") } else { fault }, place)
+        }
     }
 }
 
@@ -191,6 +196,8 @@ fn strip(text: &str) -> String {
         "This feature is not implemented: ",
         "External error: ",
         "Arrow error: ",
+        "Internal error: ",
+        "Compute error: ",
         "type_coercion caused by ",
         "Optimizer rule 'type_coercion' failed",
     ] {

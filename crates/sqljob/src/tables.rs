@@ -5,10 +5,10 @@ use std::{collections::HashMap, sync::Arc};
 use datafusion::{
     arrow::datatypes::{DataType, Field, Schema, SchemaRef},
     catalog::TableProvider,
-    common::{Column as Col, TableReference, config::CsvOptions},
+    common::{Column as Col, TableReference},
     datasource::{
         ViewTable,
-        file_format::{FileFormat, csv::CsvFormat, json::JsonFormat, parquet::ParquetFormat},
+        file_format::{FileFormat, json::JsonFormat, parquet::ParquetFormat},
         listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl},
         provider_as_source,
     },
@@ -25,6 +25,7 @@ use crate::{
     places::Place,
     session::Session,
     store,
+    textfile::TextFile,
 };
 
 /// Value of a partition column that is NULL, as Hive names the folder.
@@ -125,15 +126,10 @@ struct Source<'a> {
     text: &'a TextOptions,
 }
 
-/// Options of a delimited form.
-pub fn csv_options(format: Format, text: &TextOptions) -> CsvOptions {
-    let mut options = CsvOptions::default().with_has_header(text.header).with_delimiter(text.delimiter);
-    // This byte stands in no UTF-8 text.
-    options.quote = text.quote.filter(|_| format == Format::Csv).unwrap_or(0xFF);
-    options.escape = text.escape;
-    options.truncated_rows = Some(true);
-    options.newlines_in_values = Some(false);
-    options
+/// A delimited form; quotes mean something in CSV only.
+pub fn text_file(format: Format, text: &TextOptions) -> TextFile {
+    let quote = text.quote.filter(|_| format == Format::Csv);
+    TextFile(Arc::new(TextOptions { quote, ..text.clone() }))
 }
 
 impl Source<'_> {
@@ -144,9 +140,7 @@ impl Source<'_> {
 
     fn options(&self, partitions: &[Column]) -> ListingOptions {
         let format: Arc<dyn FileFormat> = match self.format {
-            Format::Text | Format::Csv => {
-                Arc::new(CsvFormat::default().with_options(csv_options(self.format, self.text)))
-            }
+            Format::Text | Format::Csv => Arc::new(text_file(self.format, self.text)),
             Format::Json => Arc::new(JsonFormat::default()),
             Format::Parquet => Arc::new(ParquetFormat::default().with_force_view_types(false)),
         };
@@ -194,8 +188,7 @@ impl Source<'_> {
             let value = match self.format {
                 Format::Text | Format::Csv => {
                     fields.push(Field::new(&wanted.name, DataType::Utf8, true));
-                    let null = lit(self.text.null.clone());
-                    let text = datafusion::functions::core::nullif().call(vec![column(&wanted.name), null]);
+                    let text = column(&wanted.name);
                     if target == DataType::Utf8 { text } else { to.call(vec![text, lit(wanted.kind.clone())]) }
                 }
                 Format::Json => {

@@ -12,6 +12,12 @@ use datafusion::{
 /// own fair pool gives spilling operators all, and the merge of two sorts then finds nothing.
 const KEPT: usize = 35;
 
+/// Parts of a hundred that merging what sorts spilled may take of these. It takes all that it finds, to read many runs at once, and
+/// the operators above it would find nothing.
+const MERGING: usize = 20;
+/// Name under which DataFusion's sorts take memory for that.
+const MERGE: &str = "ExternalSorterMerge";
+
 /// A pool with a limit.
 #[derive(Debug)]
 pub struct Shares {
@@ -27,6 +33,21 @@ struct Used {
     spillable: usize,
     /// Bytes of all others.
     fixed: usize,
+    /// Those of them that merge what sorts spilled.
+    merging: usize,
+}
+
+impl Used {
+    fn change(&mut self, consumer: &MemoryConsumer, change: impl Fn(usize) -> usize) {
+        if consumer.can_spill() {
+            self.spillable = change(self.spillable);
+            return;
+        }
+        self.fixed = change(self.fixed);
+        if consumer.name().starts_with(MERGE) {
+            self.merging = change(self.merging);
+        }
+    }
 }
 
 impl Shares {
@@ -47,7 +68,7 @@ pub fn batch(limit: usize) -> usize {
 
 /// Bytes that a sort keeps for merging what it spilled.
 pub fn merging(limit: usize, partitions: usize) -> usize {
-    (limit / 100 * KEPT / 2 / partitions.max(1)).min(10 << 20)
+    (limit / 100 * MERGING / 2 / partitions.max(1)).min(10 << 20)
 }
 
 impl fmt::Display for Shares {
@@ -74,16 +95,11 @@ impl MemoryPool for Shares {
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
-        let spills = reservation.consumer().can_spill();
-        self.used(|used| *(if spills { &mut used.spillable } else { &mut used.fixed }) += additional);
+        self.used(|used| used.change(reservation.consumer(), |held| held + additional));
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
-        let spills = reservation.consumer().can_spill();
-        self.used(|used| {
-            let part = if spills { &mut used.spillable } else { &mut used.fixed };
-            *part = part.saturating_sub(shrink);
-        });
+        self.used(|used| used.change(reservation.consumer(), |held| held.saturating_sub(shrink)));
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
@@ -95,7 +111,8 @@ impl MemoryPool for Shares {
             } else {
                 (used.fixed + used.spillable, self.limit)
             };
-            if held + additional > allowed {
+            let merging = consumer.name().starts_with(MERGE) && used.merging + additional > self.limit / 100 * MERGING;
+            if held + additional > allowed || merging {
                 return Err(resources_datafusion_err!(
                     "{} asked for {additional} bytes more, {} of {} bytes are free",
                     consumer.name(),
@@ -103,7 +120,7 @@ impl MemoryPool for Shares {
                     allowed
                 ));
             }
-            *(if consumer.can_spill() { &mut used.spillable } else { &mut used.fixed }) += additional;
+            used.change(consumer, |held| held + additional);
             Ok(())
         })
     }

@@ -348,6 +348,6 @@ mod tests {
         assert!(matches!(find(SqlDialect::Hive, "stddev", 1), Ok(Some(Call("stddev_pop", _)))));
         assert!(matches!(find(SqlDialect::Spark, "stddev", 1), Ok(Some(Call("stddev_samp", _)))));
         assert_eq!(find(SqlDialect::Hive, "substr", 1).unwrap_err(), vec![2, 3]);
-        assert!(find(SqlDialect::Presto, "date_format", 2).unwrap().is_none());
+        assert!(find(SqlDialect::Presto, "regexp_extract", 2).unwrap().is_none());
     }
 }

@@ -250,7 +250,7 @@ impl VisitorMut for Rewriter {
                 }
                 ControlFlow::Continue(())
             }
-            TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => ControlFlow::Continue(()),
+            TableFactor::Derived { sample: None, .. } | TableFactor::NestedJoin { .. } => ControlFlow::Continue(()),
             other => refuse(
                 "this form of a table does not run here",
                 other,

@@ -12,9 +12,9 @@ use datafusion::{
 /// own fair pool gives spilling operators all, and the merge of two sorts then finds nothing.
 const KEPT: usize = 35;
 
-/// Parts of a hundred that merging what sorts spilled may take of these. It takes all that it finds, to read many runs at once, and
-/// the operators above it would find nothing.
-const MERGING: usize = 20;
+/// Parts of a hundred up to which merging what sorts spilled may fill the memory. It takes all that it finds, to read many runs at
+/// once, and the operators above it would find nothing.
+const MERGING: usize = 70;
 /// Name under which DataFusion's sorts take memory for that.
 const MERGE: &str = "ExternalSorterMerge";
 
@@ -33,20 +33,12 @@ struct Used {
     spillable: usize,
     /// Bytes of all others.
     fixed: usize,
-    /// Those of them that merge what sorts spilled.
-    merging: usize,
 }
 
 impl Used {
     fn change(&mut self, consumer: &MemoryConsumer, change: impl Fn(usize) -> usize) {
-        if consumer.can_spill() {
-            self.spillable = change(self.spillable);
-            return;
-        }
-        self.fixed = change(self.fixed);
-        if consumer.name().starts_with(MERGE) {
-            self.merging = change(self.merging);
-        }
+        let part = if consumer.can_spill() { &mut self.spillable } else { &mut self.fixed };
+        *part = change(*part);
     }
 }
 
@@ -68,7 +60,7 @@ pub fn batch(limit: usize) -> usize {
 
 /// Bytes that a sort keeps for merging what it spilled.
 pub fn merging(limit: usize, partitions: usize) -> usize {
-    (limit / 100 * MERGING / 2 / partitions.max(1)).min(10 << 20)
+    (limit / 10 / partitions.max(1)).min(10 << 20)
 }
 
 impl fmt::Display for Shares {
@@ -108,11 +100,12 @@ impl MemoryPool for Shares {
             let (held, allowed) = if consumer.can_spill() {
                 let kept = used.fixed.max(self.limit / 100 * KEPT);
                 (reservation.size(), self.limit.saturating_sub(kept) / used.spillers.max(1))
+            } else if consumer.name().starts_with(MERGE) {
+                (used.fixed + used.spillable, self.limit / 100 * MERGING)
             } else {
                 (used.fixed + used.spillable, self.limit)
             };
-            let merging = consumer.name().starts_with(MERGE) && used.merging + additional > self.limit / 100 * MERGING;
-            if held + additional > allowed || merging {
+            if held + additional > allowed {
                 return Err(resources_datafusion_err!(
                     "{} asked for {additional} bytes more, {} of {} bytes are free",
                     consumer.name(),

@@ -48,7 +48,12 @@ async fn run(
     let options = DataFrameWriteOptions::new().with_single_file_output(false).with_partition_by(by.to_vec());
     let frame = session.frame(as_text(plan, format, by)?);
     let counts = match format {
-        Format::Parquet => frame.write_parquet(&url, options, Some(TableParquetOptions::default())).await?,
+        Format::Parquet => {
+            let mut parquet = TableParquetOptions::default();
+            // A row group is held until it is full: batches are smaller where there is less memory, and so are groups.
+            parquet.global.max_row_group_size = session.state("default").config().batch_size() * 16;
+            frame.write_parquet(&url, options, Some(parquet)).await?
+        }
         Format::Json => frame.write_json(&url, options, Some(JsonOptions::default())).await?,
         Format::Text | Format::Csv => {
             let form = format_as_file_type(Arc::new(tables::text_file(format, text)));

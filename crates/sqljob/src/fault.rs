@@ -43,6 +43,13 @@ impl Fault {
         self
     }
 
+    /// Says where, instead of what was said before.
+    #[must_use]
+    pub fn moved(mut self, place: Location) -> Self {
+        self.place = Some(place);
+        self
+    }
+
     /// For a failed operation on a file.
     pub fn io(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::new(format!("cannot {doing} {}: {error}", path.display()))
@@ -151,7 +158,12 @@ fn convert(error: DataFusionError, place: Option<Location>) -> Fault {
                     .unwrap_or_else(|| format!("storage: {error}"));
             located(Fault::new(text), place)
         }
-        other => located(Fault::new(strip(&other.to_string())), place),
+        other => {
+            let what = strip(&other.to_string());
+            let missing = what.starts_with("table '") && what.ends_with("' not found");
+            let fault = Fault::new(what);
+            located(if missing { fault.hint("SHOW TABLES lists those that exist") } else { fault }, place)
+        }
     }
 }
 
@@ -184,6 +196,8 @@ fn strip(text: &str) -> String {
         "This feature is not implemented: ",
         "External error: ",
         "Arrow error: ",
+        "Internal error: ",
+        "Compute error: ",
         "type_coercion caused by ",
         "Optimizer rule 'type_coercion' failed",
     ] {

@@ -9,15 +9,28 @@ use crate::fault::{Fault, Outcome};
 /// Time stamps have microseconds, as in Spark.
 pub const TIMESTAMP: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
 
+/// Types inside of types, at most.
+const NESTED: usize = 50;
+
 /// Reads a type as Hive, Spark or Presto write it.
 ///
 /// # Errors
 /// A word that is no type, or one that has no match here.
 pub fn parse(text: &str) -> Outcome<DataType> {
     let plain: String = text.chars().filter(|ch| !ch.is_whitespace()).flat_map(char::to_lowercase).collect();
+    if plain.matches('<').count() > NESTED {
+        return Err(Fault::new("a column type is nested too deeply"));
+    }
     let mut rest = plain.as_str();
     let kind = one(&mut rest)?;
     if rest.is_empty() { Ok(kind) } else { Err(unknown(text)) }
+}
+
+/// Characters of a VARCHAR(n) or CHAR(n).
+pub fn length(text: &str) -> Option<u32> {
+    let plain: String = text.chars().filter(|ch| !ch.is_whitespace()).flat_map(char::to_lowercase).collect();
+    let rest = ["varchar(", "char(", "character("].iter().find_map(|word| plain.strip_prefix(word))?;
+    rest.strip_suffix(')')?.parse().ok()
 }
 
 fn unknown(text: &str) -> Fault {

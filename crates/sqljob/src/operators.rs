@@ -14,6 +14,7 @@ use foggara_domain::sql::SqlDialect;
 use std::sync::Arc;
 
 use crate::{
+    fault::Fault,
     functions::{cast as casts, decimal},
     kind,
 };
@@ -28,12 +29,12 @@ pub struct Operators {
 }
 
 impl Operators {
-    /// For a dialect; Presto's operators are those of DataFusion.
+    /// For a dialect; Presto's operators are those of DataFusion but for decimals.
     pub fn new(dialect: SqlDialect) -> Self {
         Self {
             dialect,
             cast: Arc::clone(&casts::functions()[0]),
-            divide: Arc::clone(&decimal::functions()[0]),
+            divide: decimal::divide(dialect == SqlDialect::Presto),
             nullif: datafusion::functions::core::nullif(),
         }
     }
@@ -90,12 +91,32 @@ fn scalar(kind: &DataType) -> bool {
     kind.is_numeric() || matches!(kind, DataType::Boolean | DataType::Date32 | DataType::Timestamp(..))
 }
 
+fn interval(kind: &DataType) -> bool {
+    matches!(kind, DataType::Interval(_) | DataType::Duration(_))
+}
+
+/// Whether a quotient is a decimal.
+fn decimals(left: &DataType, right: &DataType) -> bool {
+    let decimal = |kind: &DataType| matches!(kind, DataType::Decimal128(..));
+    (decimal(left) || decimal(right)) && (decimal(left) || left.is_integer()) && (decimal(right) || right.is_integer())
+}
+
 impl ExprPlanner for Operators {
     fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        if self.dialect == SqlDialect::Presto {
-            return Ok(PlannerResult::Original(raw));
-        }
         let (left, right) = (raw.left.get_type(schema)?, raw.right.get_type(schema)?);
+        if raw.op == BinaryOperator::Minus && left.is_temporal() && right.is_temporal() && !interval(&right) {
+            return Err(Fault::new("a time minus a time does not run here")
+                .hint("datediff counts days, unix_timestamp seconds")
+                .carried());
+        }
+        if self.dialect == SqlDialect::Presto {
+            return match raw.op {
+                BinaryOperator::Divide if decimals(&left, &right) => {
+                    Ok(PlannerResult::Planned(self.divide(raw.left, raw.right, (&left, &right))?))
+                }
+                _ => Ok(PlannerResult::Original(raw)),
+            };
+        }
         let (left_text, right_text) = (left.is_string(), right.is_string());
         let number = |kind: &DataType| kind.is_numeric() || kind.is_string();
         match raw.op {

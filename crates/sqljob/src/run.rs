@@ -15,8 +15,9 @@ use crate::{
     fault::{self, Fault, Outcome},
     parse, script,
     session::Session,
+    settings::Settings,
     staging,
-    statements::{self, Given, Settings, Sink},
+    statements::{self, Given, Sink},
 };
 
 /// Exit code after SIGTERM, as shells count it.
@@ -135,7 +136,7 @@ async fn statements(request: &SqlRequest) -> Outcome<()> {
     fault::set_memory(request.memory_bytes);
     answer::prepare(&request.results)?;
     fs::remove_file(&request.fault).ok();
-    let pieces = script::split(&request.script, request.dialect)?;
+    let pieces = script::split(request.script.strip_prefix('\u{feff}').unwrap_or(&request.script), request.dialect)?;
     if pieces.is_empty() {
         return Err(Fault::new("the script holds no statement"));
     }
@@ -146,7 +147,7 @@ async fn statements(request: &SqlRequest) -> Outcome<()> {
     }
     let session = Session::new(request)?;
     staging::sweep_warehouse(&request.warehouse);
-    let mut settings = Settings { values: request.settings.clone(), variables: request.variables.clone() };
+    let mut settings = Settings::new(request.settings.clone(), request.variables.clone())?;
     let mut answer = SqlAnswer { total: pieces.len(), statements: Vec::new() };
     answer::write(&request.results, &answer)?;
     for (index, piece) in pieces.iter().enumerate() {

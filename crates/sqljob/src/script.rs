@@ -135,7 +135,53 @@ pub fn tokens(piece: &Piece, dialect: SqlDialect) -> Outcome<Vec<TokenWithSpan>>
             before = [before[1].take(), Some(token.token.clone())];
         }
     }
+    bounded(&tokens)?;
     Ok(tokens)
+}
+
+/// Operators in a row, at most. Each makes the tree one step deeper, and the parser bounds only parentheses.
+const ROW: usize = 2000;
+/// Set operations, joins and nested types of a statement, at most.
+const SETS: usize = 500;
+
+/// Refuses statements whose tree would be too deep to walk over.
+fn bounded(tokens: &[TokenWithSpan]) -> Outcome<()> {
+    // Operators in a row, for each open parenthesis.
+    let mut rows = vec![0_usize];
+    let mut sets = 0_usize;
+    for (index, token) in tokens.iter().enumerate() {
+        let row = rows.len() - 1;
+        match &token.token {
+            Token::LParen | Token::LBracket => rows.push(0),
+            Token::RParen | Token::RBracket => {
+                if row > 0 {
+                    rows.pop();
+                }
+            }
+            Token::Comma => rows[row] = 0,
+            Token::Word(word) if word.quote_style.is_none() => match word.value.to_uppercase().as_str() {
+                "SELECT" | "FROM" | "WHERE" | "ON" | "WHEN" | "THEN" | "ELSE" | "HAVING" | "BY" => rows[row] = 0,
+                "UNION" | "INTERSECT" | "EXCEPT" | "MINUS" | "JOIN" | "LATERAL" => sets += 1,
+                "ARRAY" | "MAP" | "STRUCT" => {
+                    sets += usize::from(matches!(tokens.get(index + 1).map(|next| &next.token), Some(Token::Lt)));
+                }
+                "AND" | "OR" | "NOT" | "DIV" | "LIKE" | "RLIKE" | "REGEXP" | "IS" => rows[row] += 1,
+                _ => {}
+            },
+            Token::Whitespace(_) | Token::Word(_) | Token::Number(..) | Token::Period | Token::EOF => {}
+            Token::SingleQuotedString(_) | Token::DoubleQuotedString(_) => {}
+            _ => rows[row] += 1,
+        }
+        let what = match rows.last() {
+            Some(row) if *row > ROW => format!("{ROW} operators in a row"),
+            _ if sets > SETS => format!("{SETS} set operations, joins or nested types"),
+            _ => continue,
+        };
+        return Err(Fault::new(format!("the statement is too long: more than {what}"))
+            .at(token.span.start)
+            .hint("use IN (..), a table of the values, or several statements"));
+    }
+    Ok(())
 }
 
 /// Puts values in the place of `${name}`, `${hiveconf:name}` and `${hivevar:name}`.

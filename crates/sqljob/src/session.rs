@@ -9,10 +9,10 @@ use std::{
 };
 
 use datafusion::{
+    arrow::datatypes::DataType,
     execution::{
         SessionStateBuilder,
         disk_manager::{DiskManagerBuilder, DiskManagerMode},
-        memory_pool::{FairSpillPool, TrackConsumersPool},
         runtime_env::RuntimeEnvBuilder,
         session_state::SessionState,
     },
@@ -28,7 +28,7 @@ use foggara_domain::sql::{SqlDialect, SqlRequest};
 use crate::{
     catalogue::{Catalogue, View, provider},
     fault::{Fault, Outcome},
-    functions, lateral, operators, parse,
+    functions, lateral, memory, operators, parse,
     places::Places,
     rewrite::{self, Aside},
     script::Piece,
@@ -71,9 +71,8 @@ impl Session {
         let spill = request.workspace.join(".spill");
         std::fs::create_dir_all(&spill).map_err(|error| Fault::io("make", &spill, &error))?;
         let memory = usize::try_from(request.memory_bytes).unwrap_or(usize::MAX);
-        let top = std::num::NonZeroUsize::MIN;
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(memory), top)))
+            .with_memory_pool(Arc::new(memory::Shares::new(memory)))
             .with_disk_manager_builder(
                 DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![spill])),
             )
@@ -81,8 +80,10 @@ impl Session {
             .with_object_list_cache_limit(0)
             .build_arc()?;
         store::register_local(&runtime, &places);
+        let partitions = available_parallelism().map_or(1, usize::from);
         let mut config = SessionConfig::new()
-            .with_target_partitions(available_parallelism().map_or(1, usize::from))
+            .with_target_partitions(partitions)
+            .with_batch_size(memory::batch(memory))
             .with_default_catalog_and_schema(provider::NAME, "default")
             .with_create_default_catalog_and_schema(false)
             .with_information_schema(false);
@@ -94,9 +95,7 @@ impl Session {
         options.sql_parser.default_null_ordering =
             if request.dialect == SqlDialect::Presto { "nulls_last" } else { "nulls_min" }.to_owned();
         options.execution.parquet.schema_force_view_types = false;
-        // A sort keeps this much for merging what it spilled; a tenth of the memory, at most the default.
-        options.execution.sort_spill_reservation_bytes =
-            options.execution.sort_spill_reservation_bytes.min(memory / 10);
+        options.execution.sort_spill_reservation_bytes = memory::merging(memory, partitions);
         let aside = Arc::new(Aside::default());
         let mut state =
             SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
@@ -151,7 +150,14 @@ impl Session {
     /// # Errors
     /// What does not run, names that do not exist, types that do not fit.
     pub async fn plan(&self, query: &Query) -> Outcome<LogicalPlan> {
-        self.plan_in(query, self.dialect, &self.database()).await
+        let plan = self.plan_in(query, self.dialect, &self.database()).await?;
+        for field in plan.schema().fields() {
+            if matches!(field.data_type(), DataType::Interval(_) | DataType::Duration(_) | DataType::Time64(_)) {
+                return Err(Fault::new(format!("column {}: an interval cannot be a result here", field.name()))
+                    .hint("add it to a date or a time, or count with datediff"));
+            }
+        }
+        Ok(plan)
     }
 
     async fn plan_in(&self, query: &Query, dialect: SqlDialect, database: &str) -> Outcome<LogicalPlan> {

@@ -36,18 +36,27 @@ impl Staging {
     pub fn new(parent: &Path) -> Outcome<Self> {
         fs::create_dir_all(parent).map_err(|error| Fault::io("make", parent, &error))?;
         sweep(parent);
-        let name = unique();
-        let folder = parent.join(format!("{PREFIX}{name}"));
-        let lock = parent.join(format!("{PREFIX}{name}{LOCK}"));
-        let made = || -> std::io::Result<File> {
-            let held = OpenOptions::new().create_new(true).write(true).open(&lock)?;
-            flock(&held, FlockOperation::NonBlockingLockExclusive)?;
-            fs::create_dir(&folder)?;
-            Ok(held)
-        };
-        let held = made().map_err(|error| Fault::io("make", &folder, &error))?;
-        MINE.lock().expect("no panic while held").extend([folder.clone(), lock.clone()]);
-        Ok(Self { folder, lock, _held: held })
+        let mut tries = 0;
+        loop {
+            let name = unique();
+            let folder = parent.join(format!("{PREFIX}{name}"));
+            let lock = parent.join(format!("{PREFIX}{name}{LOCK}"));
+            let made = || -> std::io::Result<File> {
+                let held = OpenOptions::new().create_new(true).write(true).open(&lock)?;
+                flock(&held, FlockOperation::NonBlockingLockExclusive)?;
+                fs::create_dir(&folder)?;
+                Ok(held)
+            };
+            match made() {
+                Ok(held) => {
+                    MINE.lock().expect("no panic while held").extend([folder.clone(), lock.clone()]);
+                    return Ok(Self { folder, lock, _held: held });
+                }
+                // Another job that sweeps took the lock between its making and its locking.
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && tries < 10 => tries += 1,
+                Err(error) => return Err(Fault::io("make", &folder, &error)),
+            }
+        }
     }
 
     /// Puts what was made in the place of a folder, at once: a crash leaves the old or the new one.

@@ -16,6 +16,7 @@ use crate::{
     parse::{Files, Name, Order, Partition, TableForm},
     places::Place,
     session::Session,
+    settings::Settings,
     tables, write,
 };
 
@@ -24,7 +25,7 @@ pub enum Given {
     /// No rows.
     Nothing,
     /// Rows, kept and printed.
-    Rows(Rows),
+    Rows(Box<Rows>),
 }
 
 /// Where rows go.
@@ -49,7 +50,7 @@ impl Sink<'_> {
             .map(|index| -> ArrayRef { Arc::new(rows.iter().map(|row| row[index].clone()).collect::<StringArray>()) })
             .collect();
         sink.push(&columns, rows.len())?;
-        Ok(Given::Rows(sink))
+        Ok(Given::Rows(Box::new(sink)))
     }
 }
 
@@ -75,7 +76,7 @@ pub async fn run(session: &Session, order: Order, settings: &mut Settings, sink:
                     break;
                 }
             }
-            return Ok(Given::Rows(rows));
+            return Ok(Given::Rows(Box::new(rows)));
         }
         Order::Explain(query) => {
             let plan = session.plan(&query).await?;
@@ -84,7 +85,7 @@ pub async fn run(session: &Session, order: Order, settings: &mut Settings, sink:
                 plan.display_indent().to_string().lines().map(|line| vec![Some(line.to_owned())]).collect();
             return sink.table(&["plan"], &lines);
         }
-        Order::Set { key, value } => settings.set(&key, value),
+        Order::Set { key, value } => settings.set(&key, value)?,
         Order::ShowSettings(key) => {
             let rows: Vec<_> = match key {
                 Some(key) => vec![vec![
@@ -238,24 +239,6 @@ pub async fn run(session: &Session, order: Order, settings: &mut Settings, sink:
         }
     }
     Ok(Given::Nothing)
-}
-
-/// Settings of a script. Only variables have an effect.
-pub struct Settings {
-    /// `SET key=value`.
-    pub values: BTreeMap<String, String>,
-    /// `SET hivevar:key=value`.
-    pub variables: BTreeMap<String, String>,
-}
-
-impl Settings {
-    fn set(&mut self, key: &str, value: String) {
-        match key.split_once(':') {
-            Some(("hivevar", key)) => self.variables.insert(key.to_owned(), value),
-            Some(("hiveconf", key)) => self.values.insert(key.to_owned(), value),
-            _ => self.values.insert(key.to_owned(), value),
-        };
-    }
 }
 
 fn database(session: &Session, name: &Name) -> String {
@@ -431,7 +414,7 @@ fn change_partitions(
         return Err(Fault::new("partitions of a table in a bucket come and go with their objects"));
     };
     for partition in partitions {
-        let folder = root.join(write::partition_folder(&table, partition)?);
+        let folder = root.join(write::partition_folder(&root, &table, partition)?);
         if folder.exists() == add {
             if lenient {
                 continue;

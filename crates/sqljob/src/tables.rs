@@ -5,15 +5,16 @@ use std::{collections::HashMap, sync::Arc};
 use datafusion::{
     arrow::datatypes::{DataType, Field, Schema, SchemaRef},
     catalog::TableProvider,
-    common::{Column as Col, TableReference, config::CsvOptions},
+    common::{Column as Col, TableReference},
     datasource::{
         ViewTable,
-        file_format::{FileFormat, csv::CsvFormat, json::JsonFormat, parquet::ParquetFormat},
+        file_format::{FileFormat, json::JsonFormat, parquet::ParquetFormat},
         listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl},
         provider_as_source,
     },
     logical_expr::{Expr, LogicalPlanBuilder, ScalarUDF, cast, lit},
 };
+use futures::StreamExt;
 
 use crate::{
     catalogue::{Column, Format, Kind, Table, TextOptions},
@@ -24,6 +25,7 @@ use crate::{
     places::Place,
     session::Session,
     store,
+    textfile::TextFile,
 };
 
 /// Value of a partition column that is NULL, as Hive names the folder.
@@ -124,16 +126,10 @@ struct Source<'a> {
     text: &'a TextOptions,
 }
 
-/// Options of a delimited form.
-pub fn csv_options(format: Format, text: &TextOptions) -> CsvOptions {
-    let mut options = CsvOptions::default().with_has_header(text.header).with_delimiter(text.delimiter);
-    // This byte stands in no UTF-8 text.
-    options.quote = text.quote.filter(|_| format == Format::Csv).unwrap_or(0xFF);
-    options.escape = text.escape;
-    options.null_regex = Some(format!("^{}$", regex::escape(&text.null)));
-    options.truncated_rows = Some(true);
-    options.newlines_in_values = Some(false);
-    options
+/// A delimited form; quotes mean something in CSV only.
+pub fn text_file(format: Format, text: &TextOptions) -> TextFile {
+    let quote = text.quote.filter(|_| format == Format::Csv);
+    TextFile(Arc::new(TextOptions { quote, ..text.clone() }))
 }
 
 impl Source<'_> {
@@ -144,9 +140,7 @@ impl Source<'_> {
 
     fn options(&self, partitions: &[Column]) -> ListingOptions {
         let format: Arc<dyn FileFormat> = match self.format {
-            Format::Text | Format::Csv => {
-                Arc::new(CsvFormat::default().with_options(csv_options(self.format, self.text)))
-            }
+            Format::Text | Format::Csv => Arc::new(text_file(self.format, self.text)),
             Format::Json => Arc::new(JsonFormat::default()),
             Format::Parquet => Arc::new(ParquetFormat::default().with_force_view_types(false)),
         };
@@ -162,7 +156,12 @@ impl Source<'_> {
         {
             return Ok(Arc::new(Schema::empty()));
         }
-        Ok(self.options(&[]).infer_schema(&state, &self.url()?).await?)
+        let url = self.url()?;
+        let store = state.runtime_env().object_store(&url)?;
+        if url.list_all_files(&state, store.as_ref(), "").await?.next().await.is_none() {
+            return Ok(Arc::new(Schema::empty()));
+        }
+        Ok(self.options(&[]).infer_schema(&state, &url).await?)
     }
 
     async fn provider(&self, columns: &[Column], partitions: &[Column]) -> Outcome<Arc<dyn TableProvider>> {

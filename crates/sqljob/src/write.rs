@@ -1,6 +1,7 @@
 //! Writing: INSERT, CREATE TABLE AS, INSERT OVERWRITE DIRECTORY, LOAD DATA.
 
 use std::{
+    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -8,14 +9,12 @@ use std::{
 
 use datafusion::{
     arrow::{
-        array::AsArray,
+        array::{Array, ArrayRef, AsArray, StringArray},
         datatypes::{DataType, UInt64Type},
     },
-    common::{
-        config::{JsonOptions, TableParquetOptions},
-        parsers::CsvQuoteStyle,
-    },
+    common::config::{JsonOptions, TableParquetOptions},
     dataframe::DataFrameWriteOptions,
+    datasource::file_format::format_as_file_type,
     logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, lit},
 };
 use foggara_domain::sql::SqlDialect;
@@ -49,20 +48,19 @@ async fn run(
     let options = DataFrameWriteOptions::new().with_single_file_output(false).with_partition_by(by.to_vec());
     let frame = session.frame(as_text(plan, format, by)?);
     let counts = match format {
-        Format::Parquet => frame.write_parquet(&url, options, Some(TableParquetOptions::default())).await?,
+        Format::Parquet => {
+            let mut parquet = TableParquetOptions::default();
+            // A row group is held until it is full: batches are smaller where there is less memory, and so are groups.
+            parquet.global.max_row_group_size = session.state("default").config().batch_size() * 16;
+            frame.write_parquet(&url, options, Some(parquet)).await?
+        }
         Format::Json => frame.write_json(&url, options, Some(JsonOptions::default())).await?,
         Format::Text | Format::Csv => {
-            let mut csv = tables::csv_options(format, text);
-            csv.null_value = Some(text.null.clone());
-            csv.quote_style = if format == Format::Csv && text.quote.is_some() {
-                CsvQuoteStyle::Necessary
-            } else {
-                CsvQuoteStyle::Never
-            };
-            if csv.escape.is_some() {
-                csv.double_quote = Some(false);
-            }
-            frame.write_csv(&url, options, Some(csv)).await?
+            let form = format_as_file_type(Arc::new(tables::text_file(format, text)));
+            let single = HashMap::from([("single_file_output".to_owned(), "false".to_owned())]);
+            let plan = frame.into_unoptimized_plan();
+            let plan = LogicalPlanBuilder::copy_to(plan, url, form, single, by.to_vec())?.build()?;
+            session.frame(plan).collect().await?
         }
     };
     Ok(counts
@@ -152,7 +150,7 @@ fn fit(plan: LogicalPlan, table: &Table, columns: &[String], dynamic: &[Column])
 }
 
 /// The folder of the partitions with a value, and the columns without one.
-fn split_partition(table: &Table, partition: &[Partition]) -> Outcome<(PathBuf, Vec<Column>)> {
+fn split_partition(root: Option<&Path>, table: &Table, partition: &[Partition]) -> Outcome<(PathBuf, Vec<Column>)> {
     let mut folder = PathBuf::new();
     if partition.is_empty() {
         return Ok((folder, table.partitions.clone()));
@@ -171,23 +169,50 @@ fn split_partition(table: &Table, partition: &[Partition]) -> Outcome<(PathBuf, 
     if partition[fixed..].iter().any(|(_, value)| value.is_some()) {
         return Err(Fault::new("partition columns without a value come after those with one"));
     }
-    for (name, value) in &partition[..fixed] {
+    for ((name, value), column) in partition[..fixed].iter().zip(&table.partitions) {
         let value = value.as_deref().unwrap_or(NO_PARTITION);
-        if value.is_empty() || value.contains(['/', '=', '%']) {
-            return Err(Fault::new(format!("the partition value {value:?} cannot be the name of a folder"))
-                .hint("values do not hold / = %"));
+        if value.is_empty() {
+            return Err(Fault::new(format!("partition column {name} needs a value that is not empty")));
         }
-        folder.push(format!("{name}={value}"));
+        let text: ArrayRef = Arc::new(StringArray::from(vec![value]));
+        if value != NO_PARTITION && casts::convert(&text, &kind::parse(&column.kind)?)?.is_null(0) {
+            return Err(Fault::new(format!("partition column {name}: {value:?} is no {}", column.kind.to_uppercase())));
+        }
+        let written = folder_name(name, value);
+        folder.push(existing(root, &folder, &written));
     }
     Ok((folder, table.partitions[fixed..].to_vec()))
+}
+
+/// Name of a partition's folder, as DataFusion writes it for values that a query gives.
+fn folder_name(name: &str, value: &str) -> String {
+    object_store::path::PathPart::from(format!("{name}={value}")).as_ref().to_owned()
+}
+
+/// The folder of that name, or the one in which another program wrote fewer signs as numbers.
+fn existing(root: Option<&Path>, below: &Path, name: &str) -> String {
+    let Some(root) = root else { return name.to_owned() };
+    let parent = root.join(below);
+    if parent.join(name).exists() {
+        return name.to_owned();
+    }
+    let decoded = |name: &str| percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned();
+    let wanted = decoded(name);
+    fs::read_dir(&parent)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .find(|found| decoded(found) == wanted)
+        .unwrap_or_else(|| name.to_owned())
 }
 
 /// The folder of a partition with all values.
 ///
 /// # Errors
 /// A column is missing.
-pub fn partition_folder(table: &Table, partition: &[Partition]) -> Outcome<PathBuf> {
-    let (folder, rest) = split_partition(table, partition)?;
+pub fn partition_folder(root: &Path, table: &Table, partition: &[Partition]) -> Outcome<PathBuf> {
+    let (folder, rest) = split_partition(Some(root), table, partition)?;
     if rest.is_empty() {
         Ok(folder)
     } else {
@@ -214,19 +239,20 @@ pub async fn insert(
     if !partition.is_empty() && table.partitions.is_empty() {
         return Err(Fault::new(format!("table {} is not partitioned", table.name)));
     }
-    let (fixed, dynamic) = split_partition(table, partition)?;
+    let place = session.places.resolve(&table.location)?;
+    let root = if let Place::Local(root) = &place { Some(root.as_path()) } else { None };
+    let (fixed, dynamic) = split_partition(root, table, partition)?;
     let plan = fit(plan, table, columns, &dynamic)?;
     let by: Vec<String> = dynamic.iter().map(|column| column.name.clone()).collect();
     let form = (table.format, &table.text);
-    let place = session.places.resolve(&table.location)?;
     let root = match place {
         Place::Bucket(_) => return insert_bucket(session, place, overwrite, &fixed, plan, form, &by).await,
         Place::Local(root) => root,
     };
     if !overwrite {
         let staging = Staging::new(&root)?;
-        let rows = run(session, plan, &Place::Local(staging.folder.join(&fixed)), form, &by).await?;
-        staging.add(&root)?;
+        let rows = run(session, plan, &Place::Local(staging.folder.clone()), form, &by).await?;
+        staging.add(&root.join(&fixed))?;
         return Ok(rows);
     }
     // Hive replaces the partitions that the query gives rows for, Spark all that PARTITION does not exclude.
@@ -240,7 +266,11 @@ pub async fn insert(
     let _held = session.catalogue.hold(database, &table.name)?;
     if each {
         for leaf in leaves(&made, by.len())? {
-            staging.swap(&made.join(&leaf), &target.join(&leaf))?;
+            let mut to = fixed.clone();
+            for part in &leaf {
+                to.push(existing(Some(&root), &to, &part.to_string_lossy()));
+            }
+            staging.swap(&made.join(&leaf), &root.join(to))?;
         }
     } else {
         staging.swap(&made, &target)?;
@@ -290,6 +320,10 @@ async fn insert_bucket(
             .hint("PARTITION (column='value') does"));
     }
     let Place::Bucket(mut url) = root else { return Err(Fault::new("not a bucket")) };
+    if fixed.to_string_lossy().contains('%') {
+        return Err(Fault::new("a partition value with special signs does not run in a bucket")
+            .hint("letters, digits, - and _ do; or let the query give the value"));
+    }
     let path = format!("{}/{}", url.path().trim_end_matches('/'), fixed.display());
     url.set_path(&format!("{}/", path.trim_end_matches('/')));
     let place = Place::Bucket(url.clone());
@@ -396,7 +430,7 @@ pub fn load(
     if table.kind == Kind::View {
         return Err(Fault::new(format!("{} is a view and takes no rows", table.name)));
     }
-    let target = root.join(partition_folder(table, partition)?);
+    let target = root.join(partition_folder(&root, table, partition)?);
     let files: Vec<PathBuf> = if source.is_dir() {
         let entries = fs::read_dir(&source).map_err(|error| Fault::io("read", &source, &error))?;
         let mut files: Vec<PathBuf> = entries

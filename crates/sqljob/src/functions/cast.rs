@@ -32,7 +32,13 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     vec![
         Arc::new(ScalarUDF::new_from_impl(Cast { mode: Mode::Cast, signature: signature.clone() })),
         Arc::new(ScalarUDF::new_from_impl(Cast { mode: Mode::Text, signature: signature.clone() })),
-        Arc::new(ScalarUDF::new_from_impl(Cast { mode: Mode::TextOrList, signature })),
+        Arc::new(ScalarUDF::new_from_impl(Cast { mode: Mode::TextOrList, signature: signature.clone() })),
+        Arc::new(ScalarUDF::new_from_impl(Cast { mode: Mode::Number, signature: signature.clone() })),
+        Arc::new(ScalarUDF::new_from_impl(Cast { mode: Mode::Stamp, signature: signature.clone() })),
+        Arc::new(ScalarUDF::new_from_impl(Cast { mode: Mode::Clock, signature: signature.clone() })),
+        Arc::new(ScalarUDF::new_from_impl(Cast { mode: Mode::Digits, signature: signature.clone() })),
+        Arc::new(ScalarUDF::new_from_impl(Cast { mode: Mode::Whole, signature: signature.clone() })),
+        Arc::new(ScalarUDF::new_from_impl(Cast { mode: Mode::Words, signature })),
     ]
 }
 
@@ -51,6 +57,18 @@ enum Mode {
     Text,
     /// An argument that has to be text or a list of it.
     TextOrList,
+    /// An argument that has to be a number: text becomes DOUBLE.
+    Number,
+    /// A time stamp; text must have the one form that `unix_timestamp` reads.
+    Stamp,
+    /// A time stamp, or text with a time alone.
+    Clock,
+    /// A rounded number: a decimal keeps as many digits behind the point as the second argument says.
+    Digits,
+    /// A number without a fraction, rounded half up, as Presto casts it.
+    Whole,
+    /// Text, as Presto casts to it.
+    Words,
 }
 
 impl ScalarUDFImpl for Cast {
@@ -59,6 +77,12 @@ impl ScalarUDFImpl for Cast {
             Mode::Cast => "hive_cast",
             Mode::Text => "hive_text",
             Mode::TextOrList => "hive_text_or_list",
+            Mode::Number => "hive_number",
+            Mode::Stamp => "hive_stamp",
+            Mode::Clock => "hive_clock",
+            Mode::Digits => "hive_digits",
+            Mode::Whole => "hive_whole",
+            Mode::Words => "hive_words",
         }
     }
 
@@ -81,6 +105,41 @@ impl ScalarUDFImpl for Cast {
                 Some(Some(ScalarValue::Utf8(Some(text)))) => kind::parse(text).map_err(Fault::carried)?,
                 _ => return Err(Fault::new("CAST needs a type").carried()),
             },
+            Mode::Number => match from {
+                DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => DataType::Float64,
+                other => other.clone(),
+            },
+            Mode::Stamp | Mode::Clock => TIMESTAMP,
+            Mode::Whole => match from {
+                DataType::Decimal128(precision, scale) => {
+                    let whole = i16::from(*precision) - i16::from(*scale) + 1;
+                    DataType::Decimal128(u8::try_from(whole.clamp(1, 38)).unwrap_or(38), 0)
+                }
+                other => other.clone(),
+            },
+            Mode::Words
+                if from.is_floating() || from.is_nested() || from.is_temporal() && *from != DataType::Date32 =>
+            {
+                return Err(Fault::new(format!("CAST of {} to VARCHAR does not run here", kind::show(from)))
+                    .hint("Presto writes such values in a form of its own; cast to DECIMAL or DATE first")
+                    .carried());
+            }
+            Mode::Words => DataType::Utf8,
+            Mode::Digits => match (from, args.scalar_arguments.get(1)) {
+                (DataType::Decimal128(precision, scale), Some(Some(ScalarValue::Int64(Some(digits))))) => {
+                    let kept = i8::try_from((*digits).clamp(0, 38)).unwrap_or(0);
+                    // One digit more in front: 9.5 becomes 10.
+                    let whole = i16::from(*precision) - i16::from(*scale) + 1;
+                    let kept = kept.min(*scale);
+                    DataType::Decimal128(u8::try_from((whole + i16::from(kept)).clamp(1, 38)).unwrap_or(38), kept)
+                }
+                (other, _) => other.clone(),
+            },
+            _ if matches!(from, DataType::Binary) => {
+                return Err(Fault::new("an argument of the type binary where text is wanted")
+                    .hint("CAST(x AS STRING)")
+                    .carried());
+            }
             Mode::TextOrList if matches!(from, DataType::List(_)) => {
                 DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))
             }
@@ -91,6 +150,12 @@ impl ScalarUDFImpl for Cast {
             }
             _ => DataType::Utf8,
         };
+        let day = |kind: &DataType| matches!(kind, DataType::Date32 | DataType::Date64);
+        if (day(from) && kind.is_numeric()) || (from.is_numeric() && day(&kind)) {
+            return Err(Fault::new(format!("{} cannot be cast to {}", kind::show(from), kind::show(&kind)))
+                .hint("datediff and date_add count days")
+                .carried());
+        }
         if from.is_nested() != kind.is_nested() && kind != DataType::Utf8 && *from != DataType::Null {
             return Err(Fault::new(format!("{} cannot be cast to {}", kind::show(from), kind::show(&kind))).carried());
         }
@@ -99,14 +164,47 @@ impl ScalarUDFImpl for Cast {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let kind = args.return_field.data_type();
+        let convert = |array: &ArrayRef| -> Result<ArrayRef> {
+            match self.mode {
+                Mode::Stamp if *array.data_type() == DataType::Utf8 => stamps(array.as_string::<i32>(), strict),
+                Mode::Clock if *array.data_type() == DataType::Utf8 => stamps(array.as_string::<i32>(), clock),
+                Mode::Whole if *array.data_type() == DataType::Float64 => {
+                    let numbers: PrimitiveArray<Float64Type> = array.as_primitive::<Float64Type>().unary(f64::round);
+                    Ok(Arc::new(numbers))
+                }
+                Mode::Whole if *array.data_type() == DataType::Float32 => {
+                    let numbers: PrimitiveArray<Float32Type> = array.as_primitive::<Float32Type>().unary(f32::round);
+                    Ok(Arc::new(numbers))
+                }
+                _ => convert(array, kind),
+            }
+        };
         match &args.args[0] {
-            ColumnarValue::Array(array) => Ok(ColumnarValue::Array(convert(array, kind)?)),
+            ColumnarValue::Array(array) => Ok(ColumnarValue::Array(convert(array)?)),
             ColumnarValue::Scalar(value) => {
-                let array = convert(&value.to_array()?, kind)?;
+                let array = convert(&value.to_array()?)?;
                 Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?))
             }
         }
     }
+}
+
+fn stamps(texts: &StringArray, read: impl Fn(&str) -> Option<i64>) -> Result<ArrayRef> {
+    let values: PrimitiveArray<TimestampMicrosecondType> =
+        texts.iter().map(|text| text.and_then(|text| read(text.trim()))).collect();
+    Ok(Arc::new(values))
+}
+
+/// `2024-03-05 10:20:30` and nothing else.
+fn strict(text: &str) -> Option<i64> {
+    let clock = text.split_once(' ')?.1;
+    (clock.matches(':').count() == 2 && clock.bytes().all(|byte| byte.is_ascii_digit() || byte == b':'))
+        .then(|| parse_timestamp(text))?
+}
+
+/// A time stamp, or `10:20:30` of any day.
+fn clock(text: &str) -> Option<i64> {
+    parse_timestamp(text).or_else(|| text.contains(':').then(|| parse_timestamp(&format!("1970-01-01 {text}")))?)
 }
 
 /// Converts a column.
@@ -128,8 +226,15 @@ pub fn convert(array: &ArrayRef, kind: &DataType) -> Result<ArrayRef> {
     }
     let options = CastOptions { safe: true, format_options: FormatOptions::default() };
     match (array.data_type(), kind) {
-        // Spark: 2.5 as DECIMAL(1,0) is 3, a number that does not fit is NULL: so does the kernel. NaN is 0 and numbers that
-        // do not fit take the nearest one in Java; NULL says that more clearly.
+        // 2.5 as DECIMAL(1,0) is 3, and a number that does not fit into a decimal is NULL: so does the kernel.
+        (from, to) if from.is_floating() && to.is_integer() => {
+            let numbers = cast_with_options(array, &DataType::Float64, &options)?;
+            Ok(from_float(numbers.as_primitive::<Float64Type>(), to))
+        }
+        (from, to) if from.is_signed_integer() && to.is_signed_integer() => {
+            let numbers = cast_with_options(array, &DataType::Int64, &options)?;
+            Ok(narrow(numbers.as_primitive::<Int64Type>(), to))
+        }
         (DataType::Timestamp(..), to) if to.is_numeric() => {
             let micros = cast_with_options(array, &TIMESTAMP, &options)?;
             let seconds: PrimitiveArray<Float64Type> =
@@ -155,10 +260,33 @@ pub fn convert(array: &ArrayRef, kind: &DataType) -> Result<ArrayRef> {
             };
             let divisor = 10_i128.pow(u32::try_from(scale.max(0)).unwrap_or(0));
             let whole: Decimal128Array = array.as_primitive::<Decimal128Type>().unary(|value| value / divisor);
-            let whole = whole.with_precision_and_scale(38, 0)?;
-            Ok(cast_with_options(&whole, to, &options)?)
+            let whole: PrimitiveArray<Int64Type> = whole.unary(|value| value as i64);
+            Ok(narrow(&whole, to))
         }
         _ => Ok(cast_with_options(array, kind, &options)?),
+    }
+}
+
+/// Java's cast of a fraction: cut towards zero, the nearest number when it does not fit, 0 for NaN; bytes and shorts by way of an
+/// int.
+#[allow(clippy::cast_possible_truncation, reason = "Rust cuts as Java does")]
+fn from_float(numbers: &PrimitiveArray<Float64Type>, kind: &DataType) -> ArrayRef {
+    match kind {
+        DataType::Int8 => Arc::new(numbers.unary::<_, Int8Type>(|number| number as i32 as i8)),
+        DataType::Int16 => Arc::new(numbers.unary::<_, Int16Type>(|number| number as i32 as i16)),
+        DataType::Int32 => Arc::new(numbers.unary::<_, Int32Type>(|number| number as i32)),
+        _ => Arc::new(numbers.unary::<_, Int64Type>(|number| number as i64)),
+    }
+}
+
+/// Java's cast of a whole number: the low bits.
+#[allow(clippy::cast_possible_truncation, reason = "Rust cuts as Java does")]
+fn narrow(numbers: &PrimitiveArray<Int64Type>, kind: &DataType) -> ArrayRef {
+    match kind {
+        DataType::Int8 => Arc::new(numbers.unary::<_, Int8Type>(|number| number as i8)),
+        DataType::Int16 => Arc::new(numbers.unary::<_, Int16Type>(|number| number as i16)),
+        DataType::Int32 => Arc::new(numbers.unary::<_, Int32Type>(|number| number as i32)),
+        _ => Arc::new(numbers.clone()),
     }
 }
 

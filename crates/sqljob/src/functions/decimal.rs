@@ -18,9 +18,15 @@ use crate::fault::Fault;
 /// The functions of this module.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
     vec![
-        Arc::new(ScalarUDF::new_from_impl(Divide { signature: Signature::user_defined(Volatility::Immutable) })),
+        divide(false),
+        divide(true),
         Scalar::udf("hive_div", &[DataType::Int64, DataType::Int64], 2, DataType::Int64, div),
     ]
+}
+
+/// The division of decimals, of Presto or of the others.
+pub fn divide(presto: bool) -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::new_from_impl(Divide { presto, signature: Signature::user_defined(Volatility::Immutable) }))
 }
 
 /// Whole numbers, cut towards zero; NULL for a divisor of 0.
@@ -34,9 +40,10 @@ fn div(columns: &[ArrayRef]) -> Result<ArrayRef> {
     Ok(Arc::new(values))
 }
 
-/// `hive_divide(a, b)`: NULL for a divisor of 0, rounded half up.
+/// `hive_divide(a, b)`: rounded half up; for a divisor of 0 NULL, in Presto an error.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Divide {
+    presto: bool,
     signature: Signature,
 }
 
@@ -53,6 +60,13 @@ pub fn quotient(left: (u8, i8), right: (u8, i8)) -> (u8, i8) {
     (38, i8::try_from((38 - whole).max(scale.min(6))).unwrap_or(6))
 }
 
+/// The rule of Presto's documentation: the digits of the side that has more.
+fn presto_quotient(left: (u8, i8), right: (u8, i8)) -> (u8, i8) {
+    let (p1, s1, s2) = (i32::from(left.0), i32::from(left.1), i32::from(right.1));
+    let precision = 38.min(p1 + s2 + 0.max(s2 - s1));
+    (u8::try_from(precision).unwrap_or(38), i8::try_from(s1.max(s2)).unwrap_or(0))
+}
+
 fn sizes(kind: &DataType) -> Result<(u8, i8)> {
     match kind {
         DataType::Decimal128(precision, scale) => Ok((*precision, *scale)),
@@ -62,7 +76,7 @@ fn sizes(kind: &DataType) -> Result<(u8, i8)> {
 
 impl ScalarUDFImpl for Divide {
     fn name(&self) -> &str {
-        "hive_divide"
+        if self.presto { "presto_divide" } else { "hive_divide" }
     }
 
     fn signature(&self) -> &Signature {
@@ -74,7 +88,8 @@ impl ScalarUDFImpl for Divide {
     }
 
     fn return_type(&self, kinds: &[DataType]) -> Result<DataType> {
-        let (precision, scale) = quotient(sizes(&kinds[0])?, sizes(&kinds[1])?);
+        let rule = if self.presto { presto_quotient } else { quotient };
+        let (precision, scale) = rule(sizes(&kinds[0])?, sizes(&kinds[1])?);
         Ok(DataType::Decimal128(precision, scale))
     }
 
@@ -87,6 +102,10 @@ impl ScalarUDFImpl for Divide {
         let shift = i32::from(scale) - i32::from(s1) + i32::from(s2);
         let factor = i256::from_i128(10).wrapping_pow(u32::try_from(shift.max(0)).unwrap_or(0));
         let bound = i256::from_i128(10_i128.pow(u32::from(precision)));
+        let zero = |row: usize| left.is_valid(row) && right.is_valid(row) && right.value(row) == 0;
+        if self.presto && (0..left.len()).any(zero) {
+            return Err(Fault::new("division by zero").hint("nullif(divisor, 0) gives NULL").carried());
+        }
         let values: Decimal128Array = (0..left.len())
             .map(|row| {
                 if left.is_null(row) || right.is_null(row) || right.value(row) == 0 {

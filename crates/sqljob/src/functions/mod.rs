@@ -2,6 +2,7 @@
 
 pub mod cast;
 pub mod decimal;
+mod java;
 pub mod json;
 pub mod pattern;
 mod scalar;

@@ -81,6 +81,9 @@ pub fn read(text: &str) -> Outcome<Pattern> {
                 .hint("known are y M d H h m s S a E D and quoted text"));
             }
             parts.push(Part::Field(ch, count));
+        } else if ['[', ']', '{', '}', '#'].contains(&ch) {
+            return Err(Fault::new(format!("the sign {ch} of the pattern {text:?} is not understood here"))
+                .hint("it means different things in Hive and Spark; put it in quotes"));
         } else {
             parts.push(Part::Literal(ch.to_string()));
         }

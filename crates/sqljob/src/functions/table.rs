@@ -37,6 +37,9 @@ pub fn find(dialect: SqlDialect, name: &str, arguments: usize) -> Result<Option<
     if wanted.is_empty() { Ok(None) } else { Err(wanted) }
 }
 
+/// Parts of a time that EXTRACT gives with the same number in all dialects.
+pub const PARTS: [&str; 8] = ["YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "DOY", "HOUR", "MINUTE"];
+
 /// Functions that make rows.
 pub const GENERATORS: [&str; 4] = ["explode", "explode_outer", "posexplode", "posexplode_outer"];
 
@@ -47,8 +50,8 @@ type Line = (&'static [&'static str], i32, Rule);
 /// The same in all dialects; -1: any number of arguments.
 static ALL: &[Line] = &[
     (&["count"], -1, Call("count", "")),
-    (&["sum"], 1, Call("sum", "")),
-    (&["avg"], 1, Call("avg", "")),
+    (&["sum"], 1, Call("sum", "hive_number")),
+    (&["avg"], 1, Call("avg", "hive_number")),
     (&["min"], 1, Call("min", "")),
     (&["max"], 1, Call("max", "")),
     (&["stddev_samp"], 1, Call("stddev_samp", "")),
@@ -86,9 +89,11 @@ static ALL: &[Line] = &[
 /// The same in Hive and Spark.
 static BOTH: &[Line] = &[
     // Conditions.
-    (&["nvl", "ifnull"], 2, Form("coalesce(__0, __1)")),
+    (&["nvl", "ifnull"], 2, Form("CASE WHEN __0 IS NOT NULL THEN __0 ELSE __1 END")),
     (&["nvl2"], 3, Form("CASE WHEN __0 IS NOT NULL THEN __1 ELSE __2 END")),
     (&["if"], 3, Form("CASE WHEN __0 THEN __1 ELSE __2 END")),
+    (&["map"], -1, Call("map", "")),
+    (&["struct"], -1, Call("named_struct", "")),
     (&["isnull"], 1, Form("(__0 IS NULL)")),
     (&["isnotnull"], 1, Form("(__0 IS NOT NULL)")),
     // Text.
@@ -140,9 +145,8 @@ static BOTH: &[Line] = &[
     (&["negative"], 1, Form("(- (__0))")),
     (&["ceil", "ceiling"], 1, Call("ceil", "")),
     (&["floor"], 1, Call("floor", "")),
-    (&["round"], 1, Form("round(__0)")),
-    (&["round"], 2, Form("round(__0, hive_cast(__1, 'int'))")),
-    (&["sqrt"], 1, Form("sqrt(hive_cast(__0, 'double'))")),
+    (&["round"], 1, Form("hive_digits(round(hive_number(__0)), 0)")),
+    (&["round"], 2, Form("hive_digits(round(hive_number(__0), hive_cast(__1, 'int')), __1)")),
     (&["cbrt"], 1, Form("cbrt(hive_cast(__0, 'double'))")),
     (&["exp"], 1, Form("exp(hive_cast(__0, 'double'))")),
     (&["ln", "log"], 1, Form("CASE WHEN hive_cast(__0, 'double') > 0 THEN ln(hive_cast(__0, 'double')) END")),
@@ -184,7 +188,7 @@ static BOTH: &[Line] = &[
     (&["from_unixtime"], 1, Form("hive_from_unixtime(hive_cast(__0, 'bigint'), 'yyyy-MM-dd HH:mm:ss')")),
     (&["from_unixtime"], 2, Form("hive_from_unixtime(hive_cast(__0, 'bigint'), __1)")),
     (&["unix_timestamp"], 0, Form("hive_seconds(hive_cast(now(), 'timestamp'))")),
-    (&["unix_timestamp", "to_unix_timestamp"], 1, Form("hive_seconds(hive_cast(__0, 'timestamp'))")),
+    (&["unix_timestamp", "to_unix_timestamp"], 1, Form("hive_seconds(hive_stamp(__0))")),
     (&["unix_timestamp", "to_unix_timestamp"], 2, Form("hive_parse_seconds(hive_text(__0), __1)")),
     (&["date_add"], 2, Form("date_add(hive_cast(__0, 'date'), hive_cast(__1, 'int'))")),
     (&["date_sub"], 2, Form("date_sub(hive_cast(__0, 'date'), hive_cast(__1, 'int'))")),
@@ -200,9 +204,9 @@ static BOTH: &[Line] = &[
     (&["dayofyear"], 1, Form("CAST(extract(doy FROM hive_cast(__0, 'date')) AS INT)")),
     (&["weekofyear"], 1, Form("CAST(extract(week FROM hive_cast(__0, 'date')) AS INT)")),
     (&["dayofweek"], 1, Form("(weekday(date_add(hive_cast(__0, 'date'), hive_cast(1, 'int'))) + 1)")),
-    (&["hour"], 1, Form("hour(hive_cast(__0, 'timestamp'))")),
-    (&["minute"], 1, Form("minute(hive_cast(__0, 'timestamp'))")),
-    (&["second"], 1, Form("second(hive_cast(__0, 'timestamp'))")),
+    (&["hour"], 1, Form("hour(hive_clock(__0))")),
+    (&["minute"], 1, Form("minute(hive_clock(__0))")),
+    (&["second"], 1, Form("second(hive_clock(__0))")),
     (&["months_between"], -1, Refused("compute it from year and month")),
     (&["from_utc_timestamp"], 2, Form("hive_cast(from_utc_timestamp(hive_cast(__0, 'timestamp'), __1), 'timestamp')")),
     (&["to_utc_timestamp"], 2, Form("hive_cast(to_utc_timestamp(hive_cast(__0, 'timestamp'), __1), 'timestamp')")),
@@ -249,15 +253,23 @@ static BOTH: &[Line] = &[
 ];
 
 static HIVE: &[Line] = &[
+    (&["sqrt"], 1, Form("CASE WHEN hive_cast(__0, 'double') >= 0 THEN sqrt(hive_cast(__0, 'double')) END")),
     (&["variance"], 1, Call("var_pop", "")),
     (&["stddev", "std"], 1, Call("stddev_pop", "")),
-    (&["greatest"], 2, Form("CASE WHEN __0 IS NULL OR __1 IS NULL THEN NULL ELSE greatest(__0, __1) END")),
-    (&["least"], 2, Form("CASE WHEN __0 IS NULL OR __1 IS NULL THEN NULL ELSE least(__0, __1) END")),
+    (&["greatest"], -1, Call("greatest", "")),
+    (&["least"], -1, Call("least", "")),
     (&["date_trunc"], -1, Refused("use trunc for dates")),
     (&["approx_count_distinct"], -1, Refused("count(DISTINCT x) gives the exact number")),
 ];
 
 static SPARK: &[Line] = &[
+    (
+        &["sqrt"],
+        1,
+        Form(
+            "CASE WHEN hive_cast(__0, 'double') < 0 THEN hive_cast('NaN', 'double') ELSE sqrt(hive_cast(__0, 'double')) END",
+        ),
+    ),
     (&["variance"], 1, Call("var_samp", "")),
     (&["stddev"], 1, Call("stddev_samp", "")),
     (&["greatest"], -1, Call("greatest", "")),
@@ -281,13 +293,35 @@ static PRESTO: &[Line] = &[
     (&["if"], 3, Form("CASE WHEN __0 THEN __1 ELSE __2 END")),
     (&["if"], 2, Form("CASE WHEN __0 THEN __1 END")),
     (&["length"], 1, Form("CAST(character_length(__0) AS BIGINT)")),
-    (&["substr", "substring"], 2, Form("hive_substring(__0, CAST(__1 AS BIGINT))")),
-    (&["substr", "substring"], 3, Form("hive_substring(__0, CAST(__1 AS BIGINT), CAST(__2 AS BIGINT))")),
+    (
+        &["substr", "substring"],
+        2,
+        Form(
+            "CASE WHEN CAST(__1 AS BIGINT) = 0 OR CAST(__1 AS BIGINT) < - character_length(__0) THEN '' \
+              ELSE hive_substring(__0, CAST(__1 AS BIGINT)) END",
+        ),
+    ),
+    (
+        &["substr", "substring"],
+        3,
+        Form(
+            "CASE WHEN CAST(__1 AS BIGINT) = 0 OR CAST(__1 AS BIGINT) < - character_length(__0) THEN '' \
+              ELSE hive_substring(__0, CAST(__1 AS BIGINT), CAST(__2 AS BIGINT)) END",
+        ),
+    ),
+    (&["cardinality"], 1, Form("CASE WHEN __0 IS NOT NULL THEN CAST(size(__0) AS BIGINT) END")),
+    (&["greatest"], -1, Call("greatest", "")),
+    (&["least"], -1, Call("least", "")),
+    (&["mod"], 2, Form("((__0) % (__1))")),
+    (&["array_agg"], 1, Refused("it keeps NULL in Presto; run it on a cluster")),
+    (&["try"], 1, Refused("try_cast and nullif(divisor, 0) give NULL instead of an error")),
+    (&["date_trunc", "date_format", "date_parse", "date_add", "date_diff"], -1, Refused("+ interval and extract do")),
+    (&["json_extract", "json_extract_scalar", "json_parse"], -1, Refused("get_json_object in Hive and Spark does")),
     (&["strpos"], 2, Form("CAST(strpos(__0, __1) AS BIGINT)")),
     (&["abs"], 1, Call("abs", "")),
     (&["ceil", "ceiling"], 1, Call("ceil", "")),
     (&["floor"], 1, Call("floor", "")),
-    (&["round"], 1, Form("round(__0)")),
+    (&["round"], 1, Form("hive_digits(round(__0), 0)")),
     (&["round"], 2, Form("round(__0, CAST(__1 AS INT))")),
     (&["sqrt"], 1, Form("sqrt(CAST(__0 AS DOUBLE))")),
     (&["exp"], 1, Form("exp(CAST(__0 AS DOUBLE))")),
@@ -314,6 +348,6 @@ mod tests {
         assert!(matches!(find(SqlDialect::Hive, "stddev", 1), Ok(Some(Call("stddev_pop", _)))));
         assert!(matches!(find(SqlDialect::Spark, "stddev", 1), Ok(Some(Call("stddev_samp", _)))));
         assert_eq!(find(SqlDialect::Hive, "substr", 1).unwrap_err(), vec![2, 3]);
-        assert!(find(SqlDialect::Presto, "date_format", 2).unwrap().is_none());
+        assert!(find(SqlDialect::Presto, "regexp_extract", 2).unwrap().is_none());
     }
 }

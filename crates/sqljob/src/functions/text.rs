@@ -13,7 +13,7 @@ use datafusion::{
 use regex::Regex;
 
 use super::scalar::Scalar;
-use crate::fault::Fault;
+use crate::fault::{Fault, Outcome};
 
 /// The functions of this module.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -40,7 +40,8 @@ struct Known(HashMap<String, Regex>);
 impl Known {
     fn get(&mut self, text: &str) -> Result<&Regex> {
         if !self.0.contains_key(text) {
-            let compiled = Regex::new(text).map_err(|error| {
+            let compiled = super::java::pattern(text).map_err(Fault::carried)?;
+            let compiled = Regex::new(&compiled).map_err(|error| {
                 Fault::new(format!(
                     "the regular expression {text:?} does not run here: {}",
                     last_line(&error.to_string())
@@ -98,8 +99,12 @@ fn extract(columns: &[ArrayRef]) -> Result<ArrayRef> {
     Ok(Arc::new(out.finish()))
 }
 
-/// `$1` of Java is `${1}` here; `\$` is a dollar.
-fn replacement(text: &str) -> String {
+/// `$1` of Java is `${1}` here; `\$` is a dollar. `groups` counts the whole match too.
+fn replacement(text: &str, groups: usize) -> Outcome<String> {
+    let wrong = |what: &str| {
+        Fault::new(format!("regexp_replace: {what} in the replacement {text:?}"))
+            .hint("$1 is the first group of the expression, \\$ a dollar")
+    };
     let mut out = String::new();
     let mut chars = text.chars().peekable();
     while let Some(ch) = chars.next() {
@@ -107,17 +112,31 @@ fn replacement(text: &str) -> String {
             '\\' => match chars.next() {
                 Some('$') => out += "$$",
                 Some(ch) => out.push(ch),
-                None => {}
+                None => return Err(wrong("nothing stands behind the last \\")),
             },
-            '$' if chars.peek().is_some_and(char::is_ascii_digit) => {
-                out += "${";
-                out.extend(chars.next());
-                out.push('}');
+            '$' => {
+                let mut group = match chars.next().and_then(|ch| ch.to_digit(10)) {
+                    Some(digit) => digit as usize,
+                    None => return Err(wrong("no number stands behind $")),
+                };
+                if group >= groups {
+                    return Err(wrong(&format!("there is no group {group}")));
+                }
+                // Java takes further digits as long as such a group exists.
+                while let Some(digit) = chars.peek().and_then(|ch| ch.to_digit(10)) {
+                    let longer = group * 10 + digit as usize;
+                    if longer >= groups {
+                        break;
+                    }
+                    group = longer;
+                    chars.next();
+                }
+                out += &format!("${{{group}}}");
             }
             ch => out.push(ch),
         }
     }
-    out
+    Ok(out)
 }
 
 fn replace(columns: &[ArrayRef]) -> Result<ArrayRef> {
@@ -129,8 +148,9 @@ fn replace(columns: &[ArrayRef]) -> Result<ArrayRef> {
         if texts.is_null(row) || patterns.is_null(row) || news.is_null(row) {
             out.append_null();
         } else {
-            let new = replacement(news.value(row));
-            out.append_value(known.get(patterns.value(row))?.replace_all(texts.value(row), new.as_str()));
+            let expression = known.get(patterns.value(row))?;
+            let new = replacement(news.value(row), expression.captures_len()).map_err(Fault::carried)?;
+            out.append_value(expression.replace_all(texts.value(row), new.as_str()));
         }
     }
     Ok(Arc::new(out.finish()))

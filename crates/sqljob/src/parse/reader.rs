@@ -219,7 +219,13 @@ impl<'a> Reader<'a> {
     /// Wrong syntax.
     pub fn query(&mut self) -> Outcome<Box<Query>> {
         let end = self.end();
-        self.parser.parse_query().map_err(|error| Fault::from(error).at(end))
+        self.parser.parse_query().map_err(|error| {
+            // The parser may name the place of the token behind the one that it means.
+            let current = self.parser.get_current_token();
+            let meant = error.to_string().contains(&format!("found: {} at Line", current.token));
+            let fault = Fault::from(error).at(end);
+            if meant && current.span.start.line > 0 { fault.moved(current.span.start) } else { fault }
+        })
     }
 
     /// `[LIKE] 'pattern'`, if next.
@@ -335,10 +341,12 @@ impl<'a> Reader<'a> {
                 Token::Gt | Token::RParen => depth -= 1,
                 Token::ShiftRight => depth -= 2,
                 Token::Comma if depth == 0 => break,
-                Token::Word(word) if depth == 0 && !text.is_empty() => {
-                    if !(text.eq_ignore_ascii_case("double") && word.value.eq_ignore_ascii_case("precision")) {
-                        break;
-                    }
+                Token::Word(word)
+                    if depth == 0
+                        && !text.is_empty()
+                        && !(text.eq_ignore_ascii_case("double") && word.value.eq_ignore_ascii_case("precision")) =>
+                {
+                    break;
                 }
                 Token::EOF => break,
                 _ => {}

@@ -287,6 +287,9 @@ fn option(text: &mut TextOptions, key: &str, value: &str) -> Outcome<()> {
         "compression" if !["none", "uncompressed", ""].contains(&value.to_lowercase().as_str()) => {
             return Err(Fault::new(format!("text compressed with {value} does not run here")).hint("use PARQUET"));
         }
+        "inferschema" if value.eq_ignore_ascii_case("true") => {
+            return Err(Fault::new("inferSchema does not run here").hint("name the columns with their types"));
+        }
         "mode" if !value.eq_ignore_ascii_case("permissive") => {
             return Err(
                 Fault::new(format!("mode {value} does not run here")).hint("values that cannot be read become NULL")

@@ -43,6 +43,6 @@ fn other_schemes_are_refused() {
         ("ftp://host/x", "scheme ftp"),
     ] {
         let reason = bench.reason(&format!("CREATE EXTERNAL TABLE t (a INT) LOCATION '{path}'"));
-        assert!(reason.contains(what) && reason.contains("line 1, column 48"), "{reason}");
+        assert!(reason.contains(what) && reason.contains("line 1, column 42"), "{reason}");
     }
 }

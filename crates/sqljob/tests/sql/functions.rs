@@ -84,8 +84,9 @@ const BOTH: &[(&str, &str)] = &[
     ("dayofweek('2009-07-30')", "5"),
     ("weekofyear('2008-02-20')", "8"),
     ("hour('2009-07-30 12:58:59')", "12"),
-    ("round(2.5)", "3"),
-    ("round(-2.5)", "-3"),
+    ("round(2.5e0)", "3.0"),
+    ("round(-2.5e0)", "-3.0"),
+    ("round(2.5) = 3", "true"),
     ("ceil(-0.1)", "0"),
     ("floor(-0.1)", "-1"),
     ("pmod(-7, 3)", "2"),
@@ -104,6 +105,27 @@ const BOTH: &[(&str, &str)] = &[
     ("CASE 1 WHEN '1' THEN 'one' ELSE 'other' END", "one"),
     ("CASE 1e0 WHEN 1 THEN 'one' END", "one"),
     ("0.06 + 0.01 = 0.07", "true"),
+    ("map('a', 1, 'b', NULL)", "{\"a\":1,\"b\":null}"),
+    ("map('a', 1)['a']", "1"),
+    ("struct(1, 'x')", "{\"col1\":1,\"col2\":\"x\"}"),
+    ("nvl('', 1)", ""),
+    ("coalesce(NULL, 'a', 1)", "a"),
+    ("round(2.345, 2)", "2.35"),
+    ("round(9.5)", "10"),
+    ("round(1234, -2)", "1200"),
+    // Java's casts: the low bits of whole numbers, the nearest number of fractions.
+    ("CAST(300 AS TINYINT)", "44"),
+    ("CAST(99999999999 AS INT)", "1215752191"),
+    ("CAST(1e20 AS INT)", "2147483647"),
+    ("CAST('abcdef' AS VARCHAR(3))", "abc"),
+    ("unix_timestamp('2024-03-05')", "NULL"),
+    ("hour('12:58:59')", "12"),
+    ("sum('5')", "5.0"),
+    // Digits of other scripts are no `\\d` in Java.
+    ("'\u{661}' RLIKE '\\\\d'", "false"),
+    ("regexp_replace('ab12', '[\\\\d]+', '')", "ab"),
+    ("!true", "false"),
+    ("123 LIKE '1%'", "true"),
 ];
 
 #[test]
@@ -119,10 +141,12 @@ fn spark_functions() {
 #[test]
 fn hive_and_spark_differ() {
     let rows = "(SELECT explode(array(1, 3)) AS x) t";
-    for (dialect, stddev, greatest) in [(Hive, "1.0", "NULL"), (Spark, "1.4142135623730951", "2")] {
+    for (dialect, stddev, greatest, root) in [(Hive, "1.0", "NULL", "NULL"), (Spark, "1.4142135623730951", "2", "NaN")]
+    {
         let bench = Bench::new(dialect);
         assert_eq!(bench.rows(&format!("SELECT stddev(x) FROM {rows}")), [stddev]);
-        assert_eq!(bench.rows("SELECT greatest(2, NULL)"), [greatest]);
+        assert_eq!(bench.rows("SELECT greatest(2, NULL, 1)"), [greatest]);
+        assert_eq!(bench.rows("SELECT sqrt(-1)"), [root]);
     }
     // Hive compares numbers as DOUBLE, Spark reads the text as the other side's type.
     assert_eq!(Bench::new(Hive).rows("SELECT '1.5' = 1"), ["false"]);

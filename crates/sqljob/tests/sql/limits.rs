@@ -28,11 +28,11 @@ fn number(power: usize) -> String {
 #[test]
 fn a_sort_spills_below_the_workspace() {
     let mut bench = Bench::new(Hive);
-    bench.request.memory_bytes = 24 << 20;
+    bench.request.memory_bytes = 64 << 20;
     let (value, from) = (number(6), crossed(6));
     let script = format!(
-        "{DIGITS} CREATE TABLE s STORED AS PARQUET AS SELECT {value} AS n, concat('some text that takes its place ', {value}) AS t FROM {from}; \
-         CREATE TABLE r STORED AS PARQUET AS SELECT n, t, row_number() OVER (ORDER BY t DESC, n) AS k FROM s; SELECT n, k FROM r WHERE k IN (1, 1000000) ORDER BY k"
+        "{DIGITS} CREATE TABLE s STORED AS PARQUET AS SELECT {value} AS n, concat(lpad('', 100, 'text '), lpad({value}, 7, '0')) AS t FROM {from}; \
+         CREATE TABLE r STORED AS PARQUET AS SELECT n, t, row_number() OVER (ORDER BY t DESC) AS k FROM s; SELECT n, k FROM r WHERE k IN (1, 1000000) ORDER BY k"
     );
     assert_eq!(bench.rows(&script), ["999999\t1", "0\t1000000"]);
     assert!(!bench.root.join("workspace/.spill").exists(), "what was spilled is gone");

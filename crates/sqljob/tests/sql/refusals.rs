@@ -26,9 +26,19 @@ fn refusals_say_what_where_and_what_to_do() {
         ("USE nope", "database nope does not exist", "line 1, column 5"),
         ("DROP TABLE nope", "does not exist", "line 1, column 12"),
         ("SELECT ${x}", "variable ${x} has no value", "line 1, column 8"),
-        ("SELECT substr('a')", "takes 2 or 3 arguments", "line 1, column 8"),
+        ("SELECT substr('a')", "takes 2 or 3 arguments", "line 1, column 15"),
         ("SELECT 1 AS a FROM (SELECT 1 AS b) t TABLESAMPLE (10 PERCENT)", "", "line 1"),
         ("SELECT 'a' RLIKE '(?=x)'", "regular expression", "line 1"),
+        ("SELECT 'a' RLIKE 'a++'", "possessive", "line 1"),
+        ("SELECT regexp_replace('a', 'a', '$1')", "no group 1", "line 1"),
+        ("SELECT date_format('2024-01-01', '[yyyy]')", "sign [", "line 1"),
+        ("SELECT extract(dow FROM DATE '2024-01-01')", "EXTRACT of DOW does not run", "line 1, column"),
+        ("SELECT DATE '2024-01-02' - DATE '2024-01-01'", "a time minus a time", "line 1"),
+        ("SELECT INTERVAL 1 DAY", "an interval cannot be a result", "line 1, column 1"),
+        ("SELECT DECIMAL '1.10'", "literal of the type DECIMAL", "line 1, column"),
+        ("SELECT 1; SET spark.sql.ansi.enabled=true", "would change what queries mean", "line 1, column 11"),
+        ("SET hive.local.time.zone=Europe/Berlin", "would change what queries mean", "line 1, column 1"),
+        ("CREATE TABLE t (a INT) USING csv OPTIONS (inferSchema 'true')", "inferSchema does not run", "line 1"),
         ("CREATE TABLE t (a UNIONTYPE<INT>)", "not a column type", "line 1, column 19"),
         ("CREATE TABLE t (a ARRAY<INT>)", "cannot be kept in delimited text", "line 1, column 14"),
     ] {
@@ -44,6 +54,26 @@ fn presto_runs_one_statement() {
     assert!(bench.reason("SELECT 1; SELECT 2").contains("more than one statement, line 1, column 11"));
     // A column here, a string in Hive.
     assert!(bench.reason("SELECT \"x\"").contains('x'));
+}
+
+/// Statements that are deep or long are run or refused; the program must not fall over.
+#[test]
+fn deep_statements_are_run_or_refused() {
+    let bench = Bench::new(Hive);
+    for script in [
+        format!("SELECT {}1{}", "(".repeat(100_000), ")".repeat(100_000)),
+        format!("SELECT {}true", "NOT ".repeat(100_000)),
+        format!("SELECT {}1{}", "abs(".repeat(10_000), ")".repeat(10_000)),
+        format!("SELECT * FROM {}(SELECT 1 a) z{}", "(SELECT * FROM ".repeat(1_000), ") x".repeat(1_000)),
+        format!("SELECT {}1", "1 + ".repeat(100_000)),
+        format!("CREATE TABLE t (a {}INT{})", "ARRAY<".repeat(100_000), ">".repeat(100_000)),
+    ] {
+        let reason = bench.reason(&script);
+        assert!(reason.contains("too deep") || reason.contains("too long"), "{}", &reason[..reason.len().min(300)]);
+    }
+    assert_eq!(bench.rows(&format!("SELECT {}1", "1 + ".repeat(300))), ["301"]);
+    let many: Vec<String> = (0..5_000).map(|number| number.to_string()).collect();
+    assert_eq!(bench.rows(&format!("SELECT 4999 IN ({0}), -1 IN ({0})", many.join(", "))), ["true\tfalse"]);
 }
 
 #[test]

@@ -37,7 +37,7 @@ REFUSED_WITHIN = CACHE_SECONDS + 1
 class Program:
     """`foggara serve` with the section [keystone], from `with` to the end of the block."""
 
-    def __init__(self, home, keystone, password):
+    def __init__(self, home, keystone, password, cache_seconds):
         self.home = home
         self.data = os.path.join(home, "data")
         self.config = os.path.join(home, "foggara.toml")
@@ -47,7 +47,7 @@ class Program:
         lines = [
             "[keystone]", 'auth_url = "%s"' % keystone.url, 'username = "foggara"', 'password_file = "%s"' % secret,
             'user_domain = "%s"' % DOMAIN, 'project = "service"', 'project_domain = "%s"' % DOMAIN,
-            "cache_seconds = %d" % CACHE_SECONDS, os.environ.get("FOGGARA_KEYSTONE_EXTRA", ""), ""]
+            "cache_seconds = %d" % cache_seconds, os.environ.get("FOGGARA_KEYSTONE_EXTRA", ""), ""]
         with open(self.config, "w") as file:
             file.write("\n".join(lines))
 
@@ -128,14 +128,14 @@ class Place:
 
 
 @contextlib.contextmanager
-def place():
+def place(cache_seconds=CACHE_SECONDS):
     with contextlib.ExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="foggara-keystone-"))
         keystone = stack.enter_context(RealKeystone(os.path.join(home, "keystone")))
         service = keystone.user("foggara", keystone.project("service"), "service")
         demo = keystone.project("demo")
         ada = keystone.user("ada", demo, "member")
-        program = stack.enter_context(Program(home, keystone, service.password))
+        program = stack.enter_context(Program(home, keystone, service.password, cache_seconds))
         keystone.service("data-processing", program.url + "/v1.1/$(project_id)s", "sahara")
         made = Place(keystone, program, demo, ada)
         try:

@@ -33,7 +33,8 @@ class External(Server):
 def main():
     wanted = sys.argv[1:]
     passed = failed = 0
-    with place() as made:
+    # Nothing is revoked here, so that tokens may be remembered as long as they are by default.
+    with place(cache_seconds=60) as made:
         server = External(made)
         for module_name in MODULES:
             module = importlib.import_module(module_name)

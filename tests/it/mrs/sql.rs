@@ -35,7 +35,10 @@ pub async fn with_sql() -> Result<(World, String, tempfile::TempDir)> {
     let program = dir.path().join("stand-in");
     std::fs::write(&program, ENGINE)?;
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
-    let world = World::start(On::Sqlite, &format!("[sql]\nprogram = \"{}\"\n", program.display())).await?;
+    let mut world = World::start(On::Sqlite, &format!("[sql]\nprogram = \"{}\"\n", program.display())).await?;
+    // Statements would go to Spark, where this host has it.
+    world.server.set("SPARK_HOME", "/nothing/is/here");
+    world.restart_hard().await?;
     let cluster = world.api.cluster("local").await?;
     Ok((world, cluster, dir))
 }

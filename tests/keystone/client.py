@@ -35,8 +35,8 @@ def main():
             # One after the other, in the order of their names: the last one rotates the keys and makes the tokens invalid.
             return subprocess.call(
                 # With the features of the whole test run, so that nothing is built again.
-                ["cargo", "test", "--workspace", "--exclude", "foggara-sqljob", "--features", "foggara/failpoints", "--locked", "--test", "keystone",
-                 "real::", "--", "--ignored", "--test-threads=1"], cwd=ROOT, env=dict(os.environ, **variables))
+                ["cargo", "test", "--workspace", "--exclude", "foggara-sqljob", "--features", "foggara/failpoints", "--locked",
+                 "--test", "keystone", "real::", "--", "--ignored", "--test-threads=1"], cwd=ROOT, env=dict(os.environ, **variables))
 
 
 if __name__ == "__main__":

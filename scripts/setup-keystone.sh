@@ -7,21 +7,8 @@ set -euo pipefail
 wanted=${1:-}
 [ -z "$wanted" ] || { mkdir -p "$wanted"; wanted=$(cd "$wanted" && pwd); }
 cd "$(dirname "$0")/.."
-packages="keystone==30.0.0 waitress==3.0.2 python-keystoneclient==6.0.0 python-saharaclient==4.2.0 keystoneauth1==5.18.1 \
-requests==2.34.2"
-place=${CARGO_TARGET_DIR:-target}/keystone
-mkdir -p "$place"
-place=$(cd "$place" && pwd)
-exec 9>"$place.lock"
-flock 9
-if [ "$(cat "$place/made-of" 2>/dev/null)" != "$packages" ]; then
-  rm -rf "$place"
-  scripts/make-venv.sh "$place"
-  # shellcheck disable=SC2086 # a list of words
-  "$place/bin/pip" install -q --disable-pip-version-check $packages >&2
-  echo "$packages" >"$place/made-of"
-fi
-flock -u 9
+programs=$(scripts/make-venv.sh keystone keystone==30.0.0 waitress==3.0.2 python-keystoneclient==6.0.0 \
+  python-saharaclient==4.2.0 keystoneauth1==5.18.1 requests==2.34.2)
 
 if [ -n "$wanted" ]; then
   if [ -e "$wanted/keystone.conf" ]; then
@@ -52,7 +39,7 @@ max_active_keys = 3
 key_repository = $wanted/credential
 END
   python3 -c 'import secrets; print(secrets.token_urlsafe(18))' >"$wanted/admin-password"
-  manage() { "$place/bin/keystone-manage" --config-file "$wanted/keystone.conf" "$@" >>"$wanted/setup.log" 2>&1; }
+  manage() { "$programs/keystone-manage" --config-file "$wanted/keystone.conf" "$@" >>"$wanted/setup.log" 2>&1; }
   who="--keystone-user $(id -un) --keystone-group $(id -gn)"
   {
     manage db_sync
@@ -66,4 +53,4 @@ END
       --bootstrap-service-name keystone --bootstrap-public-url http://127.0.0.1:5000/v3
   } || { tail -n 30 "$wanted/setup.log" >&2; exit 1; }
 fi
-echo "$place/bin"
+echo "$programs"

@@ -67,7 +67,12 @@ fn a_signal_ends_a_long_operator_at_once() {
     bench.rows(DIGITS);
     let child = bench
         .start("", &format!("CREATE TABLE big STORED AS PARQUET AS SELECT {} AS n FROM {}", number(12), crossed(12)));
-    std::thread::sleep(Duration::from_secs(2));
+    // It is in the midst of the operator when the folder of the new table is there.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while fs::read_dir(bench.root.join("warehouse/default")).unwrap().count() < 2 {
+        assert!(Instant::now() < deadline, "the statement has not begun");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let begun = Instant::now();
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();

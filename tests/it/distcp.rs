@@ -17,7 +17,7 @@ use foggara_domain::{
     status::Outcome,
 };
 use foggara_engines::{
-    Engine, Launch, Observed, Stop, Stream,
+    Engine, JobRef, Launch, Observed, Stop, Stream,
     local::{CopySettings, CopyTask, Local, LocalSettings, SqlSettings},
 };
 use foggara_testkit::{
@@ -412,7 +412,7 @@ impl Job {
 
     async fn end(&self) -> Result<foggara_engines::Ended> {
         wait::until("the copy ended", LONG, || async {
-            match self.engine.observe(&self.tag).await {
+            match self.engine.observe(JobRef::from(&self.tag)).await {
                 Ok(Observed::Ended(ended)) => Some(ended),
                 _ => None,
             }
@@ -436,7 +436,7 @@ async fn a_copy_is_a_job_of_the_local_engine() -> Result<()> {
     let job = Job::start(&place, &plan).await?;
     let ended = job.end().await?;
     assert_eq!(ended.outcome, Outcome::Succeeded, "{ended:?}");
-    let out = job.engine.logs(&job.tag, Stream::Stdout, 0, 1 << 20).await?;
+    let out = job.engine.logs(JobRef::from(&job.tag), Stream::Stdout, 0, 1 << 20).await?;
     assert!(String::from_utf8(out.bytes)?.contains("Files Copied=1"));
     assert_eq!(place.s3.keys("one"), ["to/a"]);
     for folder in ["data", "work", "logs"] {
@@ -473,7 +473,7 @@ async fn a_running_copy_shows_no_key_and_can_be_stopped() -> Result<()> {
             assert!(!String::from_utf8_lossy(&text).contains(SECRET_KEY), "a key in {file}");
         }
     }
-    job.engine.stop(&job.tag, Stop::Gently).await?;
+    job.engine.stop(JobRef::from(&job.tag), Stop::Gently).await?;
     let ended = job.end().await?;
     assert_ne!(ended.outcome, Outcome::Succeeded, "{ended:?}");
     assert_eq!(place.files("to"), Vec::<String>::new());

@@ -104,6 +104,9 @@ pub enum Word {
     Unreachable(String),
     /// It refused the launch: the job does not exist.
     Refused(String),
+    /// A launch was sent whose answer was lost, and the engine neither knows jobs by their tag nor refuses a second one: another
+    /// launch could make a second job, so there is none.
+    LaunchUnknown(String),
     /// It accepted the job.
     Queued(Option<String>),
     /// The job runs.
@@ -312,6 +315,10 @@ fn launching(row: &Execution, facts: &Facts, now: Timestamp) -> Step {
             return Step::End { outcome: Outcome::Failed, reason: reason.clone(), owed: false };
         }
         Word::Refused(_) => return killed(row),
+        Word::LaunchUnknown(why) => {
+            let reason = format!("launch_unknown: {why}");
+            return Step::End { outcome: Outcome::Failed, reason, owed: true };
+        }
         Word::Running(state) => return Step::Run(state.clone()),
         Word::Ended(end) => return Step::Settle(end.clone()),
         _ => {}

@@ -59,10 +59,10 @@ pub enum Plan {
         mapper: Vec<String>,
         /// Words of the reducer command.
         reducer: Vec<String>,
-        /// Input file or directory.
-        input: PathBuf,
+        /// Input file or directory: a path of this host, or a url on a cluster.
+        input: String,
         /// Output directory; must not exist.
-        output: PathBuf,
+        output: String,
         /// How many reducers, and so how many part files; 0 means that the mappers' output is the result.
         reducers: u32,
         /// Additional environment.
@@ -78,6 +78,61 @@ pub enum Plan {
         secret_args: bool,
         /// Settings of Hadoop.
         properties: BTreeMap<String, String>,
+    },
+    /// MapReduce by the classes of mapper and reducer, which stand among the settings (`mapred.mapper.class`,
+    /// `mapreduce.job.map.class`, ...).
+    MapReduce {
+        /// Jars with the classes, in order.
+        jars: Vec<PathBuf>,
+        /// Input file or directory: a path of this host, or a url on a cluster.
+        input: String,
+        /// Output directory; must not exist.
+        output: String,
+        /// Settings of Hadoop.
+        properties: BTreeMap<String, String>,
+    },
+    /// A script of Pig.
+    Pig {
+        /// The script.
+        script: PathBuf,
+        /// Jars and files that it registers by their name.
+        libs: Vec<PathBuf>,
+        /// Values for `$name`; INPUT and OUTPUT among them.
+        params: BTreeMap<String, String>,
+        /// Further words for Pig.
+        args: Vec<String>,
+        /// Settings of Hadoop and Pig.
+        properties: BTreeMap<String, String>,
+    },
+    /// A topology of Storm, or of Pyleus. Its name is ours.
+    Storm {
+        /// The topology's jar.
+        jar: PathBuf,
+        /// Further jars.
+        libs: Vec<PathBuf>,
+        /// Class with `main`; nothing for a jar that Pyleus built.
+        main_class: Option<String>,
+        /// Arguments after the topology's name.
+        args: Vec<String>,
+        /// Settings of the topology.
+        settings: BTreeMap<String, String>,
+    },
+    /// A program for Flink.
+    Flink {
+        /// The jar.
+        jar: PathBuf,
+        /// Class with `main`, unless the jar's manifest names it.
+        entry_class: Option<String>,
+        /// Its arguments.
+        args: Vec<String>,
+        /// Parallelism; nothing for the cluster's default.
+        parallelism: Option<u32>,
+        /// A savepoint to begin from.
+        savepoint: Option<String>,
+        /// Begin although the savepoint holds state that the program does not know.
+        allow_non_restored: bool,
+        /// Settings of Flink.
+        settings: BTreeMap<String, String>,
     },
     /// Statements of SQL.
     Sql {
@@ -159,12 +214,35 @@ pub enum PlanKind {
     Streaming,
     /// [`Plan::HadoopJar`]
     HadoopJar,
+    /// [`Plan::MapReduce`]
+    MapReduce,
+    /// [`Plan::Pig`]
+    Pig,
+    /// [`Plan::Storm`]
+    Storm,
+    /// [`Plan::Flink`]
+    Flink,
     /// [`Plan::Sql`]
     Sql,
     /// [`Plan::DistCp`]
     DistCp,
-    /// No engine of this program runs it yet (Pig, Storm, ...); the simulated engine takes it.
-    Other,
+}
+
+impl PlanKind {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Program,
+        Self::Java,
+        Self::Spark,
+        Self::Streaming,
+        Self::HadoopJar,
+        Self::MapReduce,
+        Self::Pig,
+        Self::Storm,
+        Self::Flink,
+        Self::Sql,
+        Self::DistCp,
+    ];
 }
 
 impl Plan {
@@ -176,6 +254,10 @@ impl Plan {
             Self::Spark { .. } => PlanKind::Spark,
             Self::Streaming { .. } => PlanKind::Streaming,
             Self::HadoopJar { .. } => PlanKind::HadoopJar,
+            Self::MapReduce { .. } => PlanKind::MapReduce,
+            Self::Pig { .. } => PlanKind::Pig,
+            Self::Storm { .. } => PlanKind::Storm,
+            Self::Flink { .. } => PlanKind::Flink,
             Self::Sql { .. } => PlanKind::Sql,
             Self::DistCp { .. } => PlanKind::DistCp,
         }

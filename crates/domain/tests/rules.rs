@@ -150,19 +150,24 @@ proptest! {
         configs.insert("edp.streaming.reducer".to_owned(), json!("cat"));
         configs.insert("mapreduce.job.reduces".to_owned(), json!(1));
         configs.insert("edp.java.main_class".to_owned(), json!("C"));
+        configs.insert("mapred.mapper.class".to_owned(), json!("M"));
         let staged = Staged {
             mains: vec![StagedFile { name: "m.jar".to_owned(), path: PathBuf::from("/w/m.jar") }],
             configs,
-            input: Some(PathBuf::from("/in")),
-            output: Some(PathBuf::from("/out")),
+            input: Some("/in".to_owned()),
+            output: Some("/out".to_owned()),
             ..Staged::default()
         };
-        for name in ["Shell", "Java", "Spark", "MapReduce.Streaming", "Hive"] {
+        for name in ["Shell", "Java", "Spark", "MapReduce.Streaming", "Hive", "MapReduce", "Pig", "Storm", "Storm.Pyleus"] {
             let plan = job_type::find(name).expect("a job type").plan(&staged).expect("a plan");
             prop_assert_eq!(plan.kind(), job_type::find(name).expect("a job type").plan_kind);
             let seen = match &plan {
                 Plan::Program { env, .. } | Plan::Streaming { env, .. } => env,
-                Plan::Java { properties, .. } | Plan::HadoopJar { properties, .. } => properties,
+                Plan::Java { properties, .. }
+                | Plan::HadoopJar { properties, .. }
+                | Plan::MapReduce { properties, .. }
+                | Plan::Pig { properties, .. } => properties,
+                Plan::Storm { settings, .. } | Plan::Flink { settings, .. } => settings,
                 Plan::Spark { conf, .. } => conf,
                 Plan::Sql { settings, .. } => settings,
                 Plan::DistCp { settings, .. } => &settings.0,

@@ -12,9 +12,10 @@ pub mod local;
 mod missing;
 pub mod plugin;
 pub mod plugins;
+pub mod remote;
 pub mod sim;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 pub use plugin::{Plugin, Plugins};
 
@@ -40,12 +41,31 @@ pub struct Launch<'a> {
     pub job_name: &'a str,
     /// What to run; nothing for an engine that does not stage (the simulated one).
     pub plan: Option<&'a Plan>,
+    /// Where the plan's files lie for the engine's nodes: local path to url. Empty without [`Engine::artifacts`].
+    pub urls: &'a BTreeMap<PathBuf, String>,
     /// Working directory, made and filled by staging.
     pub workspace: PathBuf,
     /// Folder for the files `stdout` and `stderr`.
     pub logs: PathBuf,
     /// How long a gentle stop may take before it becomes hard.
     pub kill_grace: Duration,
+}
+
+/// A job of ours, as an engine is asked about it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct JobRef<'a> {
+    /// Name of the attempt.
+    pub tag: &'a Tag,
+    /// What the engine called it when it was launched, where that is known.
+    pub reference: Option<&'a str>,
+    /// When its launch was committed to be sent, where that is known.
+    pub sent_at: Option<Timestamp>,
+}
+
+impl<'a> From<&'a Tag> for JobRef<'a> {
+    fn from(tag: &'a Tag) -> Self {
+        Self { tag, reference: None, sent_at: None }
+    }
 }
 
 /// Answer to a launch.
@@ -171,6 +191,9 @@ pub enum EngineError {
     /// It cannot be asked, or the answer was lost: nothing is known, ask again.
     #[error("{0}")]
     Unreachable(String),
+    /// No connection came about, so that nothing was sent: as [`EngineError::Unreachable`], and a launch certainly had no effect.
+    #[error("{0}")]
+    NotSent(String),
     /// It lacks the operation (suspend on `local`).
     #[error("{0}")]
     Unsupported(String),
@@ -204,27 +227,50 @@ pub trait Engine: Send + Sync {
     /// How many executions may run at once; nothing means no cap.
     fn max_running(&self) -> Option<usize>;
 
+    /// How long a launch may take before its answer counts as lost.
+    fn launch_limit(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    /// Whether a launch whose answer was lost may be sent again: the engine refuses a second one with the same tag, or
+    /// [`Engine::find`] is certain to know the first. Where neither holds such a launch ends as `launch_unknown` (lifecycle.md).
+    fn repeats(&self) -> bool {
+        true
+    }
+
+    /// Where the files of jobs have to lie so that the engine's nodes can fetch them: a url of a store, below which staging puts
+    /// them by their hash. Nothing where local paths serve.
+    fn artifacts(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether a job's input and output may be urls that it opens itself. Where not, staging fetches the input and puts the output
+    /// where it belongs.
+    fn opens_urls(&self) -> bool {
+        false
+    }
+
     /// Rings when a job may have changed, so that the owner need not wait for its next poll.
     fn changed(&self) -> Arc<Notify>;
 
-    /// The reference of the job with this tag, if the engine knows it.
-    async fn find(&self, tag: &Tag) -> Result<Option<Launched>, EngineError>;
+    /// The reference of the job, if the engine knows one with this tag.
+    async fn find(&self, job: JobRef<'_>) -> Result<Option<Launched>, EngineError>;
 
     /// Starts the job. See the promises above.
     async fn launch(&self, launch: Launch<'_>) -> Result<Launched, EngineError>;
 
     /// Makes a launch that has not happened impossible.
-    async fn void(&self, tag: &Tag, why: &str) -> Result<Voided, EngineError>;
+    async fn void(&self, job: JobRef<'_>, why: &str) -> Result<Voided, EngineError>;
 
     /// What the job does at present.
-    async fn observe(&self, tag: &Tag) -> Result<Observed, EngineError>;
+    async fn observe(&self, job: JobRef<'_>) -> Result<Observed, EngineError>;
 
     /// Sends a stop; returns when it is sent, not when the job is gone.
-    async fn stop(&self, tag: &Tag, how: Stop) -> Result<(), EngineError>;
+    async fn stop(&self, job: JobRef<'_>, how: Stop) -> Result<(), EngineError>;
 
     /// Suspends the job and gives the engine's word for it, where the engine can (decision 20).
-    async fn suspend(&self, tag: &Tag) -> Result<String, EngineError> {
-        let _ = tag;
+    async fn suspend(&self, job: JobRef<'_>) -> Result<String, EngineError> {
+        let _ = job;
         Err(EngineError::Unsupported(format!("plugin '{}' cannot suspend jobs", self.plugin())))
     }
 
@@ -237,7 +283,7 @@ pub trait Engine: Send + Sync {
     async fn list(&self, prefix: &str) -> Result<Vec<Tag>, EngineError>;
 
     /// Bytes of a log; an unknown or not yet begun log is empty.
-    async fn logs(&self, tag: &Tag, stream: Stream, offset: u64, limit: usize) -> Result<LogPiece, EngineError>;
+    async fn logs(&self, job: JobRef<'_>, stream: Stream, offset: u64, limit: usize) -> Result<LogPiece, EngineError>;
 
     /// The rows of an SQL job's statements, as far as it got; nothing for a job that keeps none.
     async fn results(&self, tag: &Tag) -> Result<Option<Results>, EngineError> {
@@ -246,5 +292,5 @@ pub trait Engine: Send + Sync {
     }
 
     /// Removes what the engine keeps of an ended job (records, logs). Called when the execution's row is removed.
-    async fn forget(&self, tag: &Tag) -> Result<(), EngineError>;
+    async fn forget(&self, job: JobRef<'_>) -> Result<(), EngineError>;
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use foggara_domain::{Tag, plan::PlanKind};
 use tokio::sync::Notify;
 
-use crate::{Ability, Engine, EngineError, Launch, Launched, LogPiece, Observed, Stop, Stream, Voided};
+use crate::{Ability, Engine, EngineError, JobRef, Launch, Launched, LogPiece, Observed, Stop, Stream, Voided};
 
 /// The stand-in.
 pub struct Missing {
@@ -45,7 +45,7 @@ impl Engine for Missing {
         Arc::clone(&self.changed)
     }
 
-    async fn find(&self, _: &Tag) -> Result<Option<Launched>, EngineError> {
+    async fn find(&self, _: JobRef<'_>) -> Result<Option<Launched>, EngineError> {
         self.cannot()
     }
 
@@ -53,15 +53,15 @@ impl Engine for Missing {
         self.cannot()
     }
 
-    async fn void(&self, _: &Tag, _: &str) -> Result<Voided, EngineError> {
+    async fn void(&self, _: JobRef<'_>, _: &str) -> Result<Voided, EngineError> {
         self.cannot()
     }
 
-    async fn observe(&self, _: &Tag) -> Result<Observed, EngineError> {
+    async fn observe(&self, _: JobRef<'_>) -> Result<Observed, EngineError> {
         self.cannot()
     }
 
-    async fn stop(&self, _: &Tag, _: Stop) -> Result<(), EngineError> {
+    async fn stop(&self, _: JobRef<'_>, _: Stop) -> Result<(), EngineError> {
         self.cannot()
     }
 
@@ -70,11 +70,11 @@ impl Engine for Missing {
         Ok(Vec::new())
     }
 
-    async fn logs(&self, _: &Tag, _: Stream, _: u64, _: usize) -> Result<LogPiece, EngineError> {
+    async fn logs(&self, _: JobRef<'_>, _: Stream, _: u64, _: usize) -> Result<LogPiece, EngineError> {
         self.cannot()
     }
 
-    async fn forget(&self, _: &Tag) -> Result<(), EngineError> {
+    async fn forget(&self, _: JobRef<'_>) -> Result<(), EngineError> {
         self.cannot()
     }
 }

@@ -17,7 +17,7 @@ use foggara_domain::{Tag, Timestamp, plan::PlanKind, status::Outcome};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use crate::{Ability, Ended, Engine, EngineError, Launch, Launched, LogPiece, Observed, Stop, Stream, Voided};
+use crate::{Ability, Ended, Engine, EngineError, JobRef, Launch, Launched, LogPiece, Observed, Stop, Stream, Voided};
 
 /// Configuration of the simulated engine, `[sim]`.
 #[derive(Clone, Debug)]
@@ -148,9 +148,9 @@ impl Engine for Sim {
         Arc::clone(&self.changed)
     }
 
-    async fn find(&self, tag: &Tag) -> Result<Option<Launched>, EngineError> {
-        let job = self.load(tag)?.filter(|job| !job.void);
-        Ok(job.map(|_| Launched { reference: tag.to_string(), incarnation: INCARNATION.to_owned(), note: None }))
+    async fn find(&self, asked: JobRef<'_>) -> Result<Option<Launched>, EngineError> {
+        let job = self.load(asked.tag)?.filter(|job| !job.void);
+        Ok(job.map(|_| Launched { reference: asked.tag.to_string(), incarnation: INCARNATION.to_owned(), note: None }))
     }
 
     async fn launch(&self, launch: Launch<'_>) -> Result<Launched, EngineError> {
@@ -181,8 +181,8 @@ impl Engine for Sim {
         Ok(Launched { reference: launch.tag.to_string(), incarnation: INCARNATION.to_owned(), note: None })
     }
 
-    async fn void(&self, tag: &Tag, _why: &str) -> Result<Voided, EngineError> {
-        match self.load(tag)? {
+    async fn void(&self, asked: JobRef<'_>, _why: &str) -> Result<Voided, EngineError> {
+        match self.load(asked.tag)? {
             Some(job) if job.void => Ok(Voided::Yes),
             Some(_) => Ok(Voided::TooLate),
             None => {
@@ -195,14 +195,14 @@ impl Engine for Sim {
                     suspended: None,
                     void: true,
                 };
-                self.save(tag, &job)?;
+                self.save(asked.tag, &job)?;
                 Ok(Voided::Yes)
             }
         }
     }
 
-    async fn observe(&self, tag: &Tag) -> Result<Observed, EngineError> {
-        let Some(job) = self.load(tag)?.filter(|job| !job.void) else {
+    async fn observe(&self, asked: JobRef<'_>) -> Result<Observed, EngineError> {
+        let Some(job) = self.load(asked.tag)?.filter(|job| !job.void) else {
             return Ok(Observed::Absent { incarnation: INCARNATION.to_owned() });
         };
         let changed_ms = job.changed_ms.unwrap_or(job.launched_ms);
@@ -221,11 +221,11 @@ impl Engine for Sim {
         }
     }
 
-    async fn stop(&self, tag: &Tag, _how: Stop) -> Result<(), EngineError> {
-        if let Some(mut job) = self.load(tag)?.filter(|job| !job.cancelled) {
+    async fn stop(&self, asked: JobRef<'_>, _how: Stop) -> Result<(), EngineError> {
+        if let Some(mut job) = self.load(asked.tag)?.filter(|job| !job.cancelled) {
             job.cancelled = true;
             job.changed_ms = Some(now_ms());
-            self.save(tag, &job)?;
+            self.save(asked.tag, &job)?;
         }
         self.changed.notify_one();
         Ok(())
@@ -235,12 +235,12 @@ impl Engine for Sim {
         true
     }
 
-    async fn suspend(&self, tag: &Tag) -> Result<String, EngineError> {
-        let Some(mut job) = self.load(tag)? else { return Err(EngineError::Refused("no such job".to_owned())) };
+    async fn suspend(&self, asked: JobRef<'_>) -> Result<String, EngineError> {
+        let Some(mut job) = self.load(asked.tag)? else { return Err(EngineError::Refused("no such job".to_owned())) };
         let word = job.control.suspend.clone().unwrap_or_else(|| "SUSPENDED".to_owned());
         job.suspended = Some(word.clone());
         job.changed_ms = Some(now_ms());
-        self.save(tag, &job)?;
+        self.save(asked.tag, &job)?;
         Ok(word)
     }
 
@@ -251,20 +251,26 @@ impl Engine for Sim {
             let name = entry.file_name().to_string_lossy().into_owned();
             let Some(tag) = name.strip_suffix(".json").filter(|tag| tag.starts_with(prefix)) else { continue };
             let tag = Tag::from(tag.to_owned());
-            if matches!(self.observe(&tag).await?, Observed::Running { .. } | Observed::Queued { .. }) {
+            if matches!(self.observe(JobRef::from(&tag)).await?, Observed::Running { .. } | Observed::Queued { .. }) {
                 tags.push(tag);
             }
         }
         Ok(tags)
     }
 
-    async fn logs(&self, _tag: &Tag, _stream: Stream, offset: u64, _limit: usize) -> Result<LogPiece, EngineError> {
+    async fn logs(
+        &self,
+        _job: JobRef<'_>,
+        _stream: Stream,
+        offset: u64,
+        _limit: usize,
+    ) -> Result<LogPiece, EngineError> {
         Ok(LogPiece { bytes: Vec::new(), next_offset: offset, size: 0 })
     }
 
-    async fn forget(&self, tag: &Tag) -> Result<(), EngineError> {
-        match fs::remove_file(self.file(tag)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(broken(&self.file(tag), &error)),
+    async fn forget(&self, asked: JobRef<'_>) -> Result<(), EngineError> {
+        match fs::remove_file(self.file(asked.tag)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(broken(&self.file(asked.tag), &error)),
             _ => Ok(()),
         }
     }

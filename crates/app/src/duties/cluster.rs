@@ -227,8 +227,10 @@ impl Loop {
             Step::Place if room.engine.stages() => self.begin(id, Call::Stage, steps::stage::run(room, row)),
             Step::Stage => self.begin(id, Call::Stage, steps::stage::run(room, row)),
             Step::Place | Step::Launch => {
-                let prepared = self.live.get(id).and_then(|live| live.staged.clone()).and_then(Result::ok);
-                self.begin(id, Call::Launch, steps::launch::run(room, row, prepared));
+                let live = self.live.get(id);
+                let prepared = live.and_then(|live| live.staged.clone()).and_then(Result::ok);
+                let unsent = live.is_some_and(|live| live.unsent);
+                self.begin(id, Call::Launch, steps::launch::run(room, row, prepared, unsent));
             }
             Step::Void => self.begin(id, Call::Void, steps::stop::void(room, row)),
             Step::Stop { hard } => self.begin(id, Call::Stop, steps::stop::run(room, row, hard)),

@@ -24,6 +24,8 @@ pub(super) struct Live {
     pub voided: VoidFact,
     /// When the last stop was sent, and how many.
     pub stops: Option<(Timestamp, u32)>,
+    /// A launch came to nothing before anything was sent.
+    pub unsent: bool,
     /// The call in flight.
     pub call: Option<InFlight>,
     /// A void that joined a launch.
@@ -59,6 +61,8 @@ pub(super) struct Done {
     pub voided: Option<VoidFact>,
     /// A stop was sent.
     pub stop_sent: bool,
+    /// A launch came to nothing before anything was sent to the engine.
+    pub unsent: bool,
     /// It could not be done now; the text goes to the log.
     pub trouble: Option<String>,
 }
@@ -84,6 +88,7 @@ impl Live {
             word: Word::Unasked,
             voided: VoidFact::Open,
             stops: None,
+            unsent: false,
             call: None,
             joined_void: None,
             poll_due: true,
@@ -120,6 +125,9 @@ impl Live {
         let Some(InFlight { call, .. }) = self.joined_void.take_if(is_it).or_else(|| self.call.take_if(is_it)) else {
             return;
         };
+        if call == Call::Launch {
+            self.unsent = done.unsent;
+        }
         if let Some(Changed::Saved(row) | Changed::Kept(row)) = done.row {
             self.take_row(*row);
         }

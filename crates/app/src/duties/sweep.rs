@@ -9,7 +9,7 @@ use foggara_domain::{
     Execution, Result, Tag, Timestamp,
     status::{Duty, Phase},
 };
-use foggara_engines::{EngineError, Stop, Voided};
+use foggara_engines::{EngineError, JobRef, Stop, Voided};
 
 use super::{
     cluster::Room,
@@ -80,8 +80,8 @@ async fn find(room: &Room, id: &foggara_domain::ExecutionId) -> Result<Option<Ex
 }
 
 async fn stop_stray(room: &Room, tag: &Tag) -> Result<(), EngineError> {
-    if room.engine.void(tag, "no execution wants it").await? == Voided::TooLate {
-        room.engine.stop(tag, Stop::Gently).await?;
+    if room.engine.void(JobRef::from(tag), "no execution wants it").await? == Voided::TooLate {
+        room.engine.stop(JobRef::from(tag), Stop::Gently).await?;
     }
     Ok(())
 }
@@ -136,7 +136,7 @@ async fn tombstones(room: &Room) -> Result<(), String> {
     };
     for row in old {
         if let Some(tag) = &row.tag {
-            room.engine.forget(tag).await.map_err(|error| error.to_string())?;
+            room.engine.forget(JobRef::from(tag)).await.map_err(|error| error.to_string())?;
             remove(&stage::logs_folder(&room.app, tag)).await?;
         }
         let id = row.id.clone();

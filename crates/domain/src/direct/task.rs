@@ -147,7 +147,7 @@ impl Task {
             Self::MapReduce { .. } => PlanKind::HadoopJar,
             Self::Sql { .. } => PlanKind::Sql,
             Self::DistCp(_) => PlanKind::DistCp,
-            Self::Flink => PlanKind::Other,
+            Self::Flink => PlanKind::Flink,
         }
     }
 

@@ -1,15 +1,18 @@
 //! Job types: what each needs, which settings it takes, and how it becomes a plan (sahara-v1.1.md section 7.1).
 //!
 //! The nine types of Sahara come first and in its order; after them the types that only MRS clients send (spec/README.md
-//! conflict 5), which no engine of this program runs yet.
+//! conflict 5).
 
 pub mod configs;
 pub mod distcp;
 pub mod hints;
 mod java;
+mod map_reduce;
+mod pig;
 mod shell;
 mod spark;
 mod sql;
+mod storm;
 mod streaming;
 
 use std::{
@@ -103,8 +106,8 @@ pub static ALL: [JobType; 13] = [
         libs_required: true,
         mapping_types: &[CONFIGS],
         needs: &[Need::Sources],
-        plan_kind: PlanKind::Other,
-        plan: no_plan,
+        plan_kind: PlanKind::MapReduce,
+        plan: map_reduce::plan,
         is_sahara: true,
         hints: hints::Hints::MapReduce,
     },
@@ -125,8 +128,8 @@ pub static ALL: [JobType; 13] = [
         libs_required: false,
         mapping_types: &[CONFIGS, PARAMS, ARGS],
         needs: &[Need::Sources],
-        plan_kind: PlanKind::Other,
-        plan: no_plan,
+        plan_kind: PlanKind::Pig,
+        plan: pig::plan,
         is_sahara: true,
         hints: hints::Hints::Pig,
     },
@@ -158,8 +161,8 @@ pub static ALL: [JobType; 13] = [
         libs_required: false,
         mapping_types: &[ARGS],
         needs: &[Need::MainClass],
-        plan_kind: PlanKind::Other,
-        plan: no_plan,
+        plan_kind: PlanKind::Storm,
+        plan: storm::topology,
         is_sahara: true,
         hints: hints::Hints::ConfigsArgs,
     },
@@ -169,8 +172,8 @@ pub static ALL: [JobType; 13] = [
         libs_required: false,
         mapping_types: &[],
         needs: &[Need::TopologyName],
-        plan_kind: PlanKind::Other,
-        plan: no_plan,
+        plan_kind: PlanKind::Storm,
+        plan: storm::pyleus,
         is_sahara: true,
         hints: hints::Hints::ConfigsArgs,
     },
@@ -197,11 +200,6 @@ const fn mrs_only(name: &'static str, mains: Mains, plan_kind: PlanKind, plan: f
 /// The words of a copy are the args.
 fn dist_cp(staged: &Staged) -> Result<Plan> {
     distcp::plan(&staged.args, &staged.configs)
-}
-
-/// The types that no engine of this program runs never come to a plan: execute refuses them.
-fn no_plan(_: &Staged) -> Result<Plan> {
-    Err(Error::Internal("a job type without a plan was staged".to_owned()))
 }
 
 /// The job type of a name.
@@ -329,10 +327,10 @@ pub struct Staged {
     pub params: BTreeMap<String, Value>,
     /// Args, resolved.
     pub args: Vec<String>,
-    /// Input as a path of this host, where it is one.
-    pub input: Option<PathBuf>,
-    /// Output as a path of this host, where it is one.
-    pub output: Option<PathBuf>,
+    /// Input as the job sees it: a path of this host, or a url where its engine opens those itself.
+    pub input: Option<String>,
+    /// Output as the job sees it.
+    pub output: Option<String>,
     /// The project, whose catalogue SQL uses.
     pub project: String,
 }

@@ -15,7 +15,7 @@ pub(super) fn hive(staged: &Staged) -> Result<Plan> {
     let mut variables = params(staged);
     for (name, path) in [("INPUT", &staged.input), ("OUTPUT", &staged.output)] {
         if let Some(path) = path {
-            variables.entry(name.to_owned()).or_insert_with(|| path.display().to_string());
+            variables.entry(name.to_owned()).or_insert_with(|| path.clone());
         }
     }
     Ok(plan(staged, SqlScript::File(staged.main()?.path.clone()), SqlDialect::Hive, variables))

@@ -22,8 +22,8 @@ pub(super) fn plan(staged: &Staged) -> Result<Plan> {
     // As in Hadoop, the job's settings are in the environment of its commands, with underscores for dots.
     let mut settings = staged.own_configs();
     settings.retain(|key, _| !super::configs::is_credential(key));
-    settings.insert("mapred.input.dir".to_owned(), input.display().to_string());
-    settings.insert("mapred.output.dir".to_owned(), output.display().to_string());
+    settings.insert("mapred.input.dir".to_owned(), input.clone());
+    settings.insert("mapred.output.dir".to_owned(), output.clone());
     Ok(Plan::Streaming {
         mapper: command("edp.streaming.mapper")?,
         reducer: command("edp.streaming.reducer")?,

@@ -48,7 +48,7 @@ pub(super) fn of(
         }
         Plan::Sql { .. } => sql::command(plan, settings, workspace, logs, tag, fault)?,
         Plan::Streaming { env, output, .. } => {
-            let unfinished = streaming::unfinished(output, tag)?;
+            let unfinished = streaming::unfinished(Path::new(output), tag)?;
             let task = streaming::Task { plan: plan.clone(), unfinished: unfinished.clone(), fault: fault.to_owned() };
             let file = workspace.join(".streaming.json");
             let text = serde_json::to_vec(&task).map_err(|error| error.to_string())?;
@@ -62,6 +62,9 @@ pub(super) fn of(
             }
         }
         Plan::DistCp { .. } => distcp::command(plan, settings, workspace, fault)?,
+        Plan::MapReduce { .. } | Plan::Pig { .. } | Plan::Storm { .. } | Plan::Flink { .. } => {
+            return Err("jobs of this type do not run as processes of this host".to_owned());
+        }
     };
     for (key, value) in surroundings(workspace) {
         command.env.entry(key.to_owned()).or_insert(value);

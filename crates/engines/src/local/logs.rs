@@ -45,7 +45,7 @@ impl Hole {
 
 /// Bytes of a log from an offset on. In the place of a cut-out middle one line says how much is missing, and reading goes on
 /// behind it.
-pub(super) fn read(log: &Path, offset: u64, limit: usize) -> io::Result<LogPiece> {
+pub(crate) fn read(log: &Path, offset: u64, limit: usize) -> io::Result<LogPiece> {
     let mut file = match File::open(log) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -42,13 +42,16 @@ use foggara_domain::{Tag, plan::PlanKind};
 use tokio::sync::Notify;
 
 pub use self::distcp::{CopySettings, CopyTask};
+pub(crate) use self::logs::read as read_log;
 use self::{
     attempt::{Attempt, Decision},
     lost::Lost,
     processes::boot_id,
     watch::Watch,
 };
-use crate::{Ability, Engine, EngineError, Launch, Launched, LogPiece, Observed, Results, Stop, Stream, Voided};
+use crate::{
+    Ability, Engine, EngineError, JobRef, Launch, Launched, LogPiece, Observed, Results, Stop, Stream, Voided,
+};
 
 /// Configuration of the local engine, `[local]`.
 #[derive(Clone, Debug)]
@@ -190,7 +193,7 @@ impl Engine for Local {
             PlanKind::Spark | PlanKind::HadoopJar => spark(),
             PlanKind::Sql if find::sql_program(&self.settings).is_some() || spark() == Ability::Yes => Ability::Yes,
             PlanKind::Sql => lacks(find::SQL_MISSING),
-            PlanKind::Other => Ability::Never,
+            PlanKind::MapReduce | PlanKind::Pig | PlanKind::Storm | PlanKind::Flink => Ability::Never,
         }
     }
 
@@ -202,10 +205,10 @@ impl Engine for Local {
         self.watch.rings()
     }
 
-    async fn find(&self, tag: &Tag) -> Result<Option<Launched>, EngineError> {
-        let attempt = self.attempt(tag);
+    async fn find(&self, job: JobRef<'_>) -> Result<Option<Launched>, EngineError> {
+        let attempt = self.attempt(job.tag);
         match attempt.decision().map_err(|error| unreadable(&attempt, &error))? {
-            Some(Decision::Launch(identity)) => Ok(Some(self.launched(tag, &identity))),
+            Some(Decision::Launch(identity)) => Ok(Some(self.launched(job.tag, &identity))),
             Some(Decision::Void { .. }) | None => Ok(None),
         }
     }
@@ -214,32 +217,32 @@ impl Engine for Local {
         self.start(&launch).await
     }
 
-    async fn void(&self, tag: &Tag, why: &str) -> Result<Voided, EngineError> {
-        let attempt = self.attempt(tag);
+    async fn void(&self, job: JobRef<'_>, why: &str) -> Result<Voided, EngineError> {
+        let attempt = self.attempt(job.tag);
         match attempt.void(why).map_err(|error| unreadable(&attempt, &error))? {
             Decision::Void { .. } => Ok(Voided::Yes),
             Decision::Launch(_) => Ok(Voided::TooLate),
         }
     }
 
-    async fn observe(&self, tag: &Tag) -> Result<Observed, EngineError> {
-        let observed = self.look(tag).map_err(|error| unreadable(&self.attempt(tag), &error))?;
+    async fn observe(&self, job: JobRef<'_>) -> Result<Observed, EngineError> {
+        let observed = self.look(job.tag).map_err(|error| unreadable(&self.attempt(job.tag), &error))?;
         if matches!(observed, Observed::Ended(_)) {
-            self.watch.leave(tag);
+            self.watch.leave(job.tag);
         }
         Ok(observed)
     }
 
-    async fn stop(&self, tag: &Tag, how: Stop) -> Result<(), EngineError> {
-        self.send_stop(tag, how).map_err(|error| unreadable(&self.attempt(tag), &error))
+    async fn stop(&self, job: JobRef<'_>, how: Stop) -> Result<(), EngineError> {
+        self.send_stop(job.tag, how).map_err(|error| unreadable(&self.attempt(job.tag), &error))
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<Tag>, EngineError> {
         self.alive(prefix).map_err(|error| EngineError::Unreachable(format!("{}: {error}", self.attempts.display())))
     }
 
-    async fn logs(&self, tag: &Tag, stream: Stream, offset: u64, limit: usize) -> Result<LogPiece, EngineError> {
-        let attempt = self.attempt(tag);
+    async fn logs(&self, job: JobRef<'_>, stream: Stream, offset: u64, limit: usize) -> Result<LogPiece, EngineError> {
+        let attempt = self.attempt(job.tag);
         let read = || -> io::Result<LogPiece> {
             match attempt.spec()? {
                 Some(spec) => logs::read(&spec.logs.join(stream.name()), offset, limit),
@@ -257,9 +260,9 @@ impl Engine for Local {
         found.map_err(|error| EngineError::Unreachable(format!("{}: {error}", folder.display())))
     }
 
-    async fn forget(&self, tag: &Tag) -> Result<(), EngineError> {
-        let attempt = self.attempt(tag);
-        self.over.lock().unwrap_or_else(PoisonError::into_inner).remove(tag);
+    async fn forget(&self, job: JobRef<'_>) -> Result<(), EngineError> {
+        let attempt = self.attempt(job.tag);
+        self.over.lock().unwrap_or_else(PoisonError::into_inner).remove(job.tag);
         match fs::remove_dir_all(attempt.folder()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unreadable(&attempt, &error)),
             _ => Ok(()),

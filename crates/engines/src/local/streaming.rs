@@ -58,6 +58,7 @@ fn job(task: &Task) -> Result<(), Fault> {
     let Plan::Streaming { mapper, reducer, input, output, reducers, .. } = &task.plan else {
         return Err("the plan is not one of streaming".to_owned());
     };
+    let (input, output) = (Path::new(input), Path::new(output));
     let inputs = splits(input)?;
     if output.symlink_metadata().is_ok() {
         return Err(format!("Output directory file:{} already exists", output.display()));

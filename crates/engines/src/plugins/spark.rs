@@ -301,7 +301,7 @@ impl Plugin for SparkPlugin {
     fn ability(&self, kind: PlanKind) -> Ability {
         match kind {
             PlanKind::Program | PlanKind::Spark | PlanKind::Sql | PlanKind::DistCp => self.any.ability(kind),
-            PlanKind::Java | PlanKind::Streaming | PlanKind::HadoopJar | PlanKind::Other => Ability::Never,
+            _ => Ability::Never,
         }
     }
 

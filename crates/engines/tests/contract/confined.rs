@@ -3,7 +3,7 @@
 use std::fs;
 
 use foggara_domain::status::Outcome;
-use foggara_engines::{Engine, Observed, Stop, local::Local};
+use foggara_engines::{Engine, JobRef, Observed, Stop, local::Local};
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::place::{Place, kill, until};
@@ -36,7 +36,7 @@ async fn a_job_has_a_session_of_its_own_and_no_ones_file_handles() {
     assert_eq!(score.trim(), "300", "the kernel takes it before the server");
     let limits = fs::read_to_string(format!("/proc/{own}/limits")).expect("read");
     assert!(limits.lines().any(|line| line.starts_with("Max core file size        0 ")), "{limits}");
-    place.engine.stop(&tag, Stop::Hard).await.expect("sent");
+    place.engine.stop(JobRef::from(&tag), Stop::Hard).await.expect("sent");
     place.end(&tag).await;
 }
 
@@ -101,7 +101,7 @@ async fn a_group_that_is_populated_is_not_gone() {
         fs::read_to_string(group.join("cgroup.kill")).is_ok_and(|text| text == "1").then_some(())
     })
     .await;
-    assert!(matches!(place.engine.observe(&tag).await, Ok(Observed::Running { .. })));
+    assert!(matches!(place.engine.observe(JobRef::from(&tag)).await, Ok(Observed::Running { .. })));
     fs::write(group.join("cgroup.events"), "populated 0\nfrozen 0\n").expect("written");
     let ended = place.end(&tag).await;
     assert_eq!((ended.outcome, ended.exit_code), (Outcome::Failed, Some(6)));
@@ -115,12 +115,12 @@ async fn the_group_of_a_lost_job_counts_too() {
     fs::write(group.join("cgroup.events"), "populated 1\n").expect("written");
     kill(place.shim(&tag), rustix::process::Signal::KILL);
     until("it is lost", || async {
-        place.engine.stop(&tag, Stop::Hard).await.expect("sent");
+        place.engine.stop(JobRef::from(&tag), Stop::Hard).await.expect("sent");
         group.join("cgroup.kill").exists().then_some(())
     })
     .await;
     for _ in 0..5 {
-        assert!(matches!(place.engine.observe(&tag).await, Ok(Observed::Running { .. })));
+        assert!(matches!(place.engine.observe(JobRef::from(&tag)).await, Ok(Observed::Running { .. })));
     }
     fs::write(group.join("cgroup.events"), "populated 0\n").expect("written");
     assert_eq!(place.end(&tag).await.reason.as_deref(), Some("lost: its supervisor was killed"));

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use foggara_domain::{plan::Plan, status::Outcome};
-use foggara_engines::{Engine, EngineError, Observed};
+use foggara_engines::{Engine, EngineError, JobRef, Observed};
 
 use crate::place::{Place, until};
 
@@ -43,8 +43,8 @@ async fn the_end_rings_at_once_also_for_a_restarted_server() {
     let tag = place.start_up("rings", &script).await;
     // One adopts it by its tag, one learns of it only when it asks how the job is.
     let (again, asking) = (place.again(), place.again());
-    again.find(&tag).await.expect("asked");
-    asking.observe(&tag).await.expect("asked");
+    again.find(JobRef::from(&tag)).await.expect("asked");
+    asking.observe(JobRef::from(&tag)).await.expect("asked");
     for engine in [&place.engine, &again, &asking] {
         // Whatever rang until now is no news.
         let changed = engine.changed();
@@ -53,7 +53,7 @@ async fn the_end_rings_at_once_also_for_a_restarted_server() {
     fs::write(&go, "").expect("written");
     for engine in [&place.engine, &again, &asking] {
         tokio::time::timeout(Duration::from_secs(20), engine.changed().notified()).await.expect("it rings");
-        assert!(matches!(engine.observe(&tag).await, Ok(Observed::Ended(_))), "and it has ended by then");
+        assert!(matches!(engine.observe(JobRef::from(&tag)).await, Ok(Observed::Ended(_))), "and it has ended by then");
     }
 }
 
@@ -88,7 +88,7 @@ async fn what_cannot_run_is_refused_or_fails_with_the_cause() {
             Err(EngineError::Refused(reason)) => assert!(reason.contains(cause), "{reason}"),
             other => panic!("{name}: {other:?}"),
         }
-        assert_eq!(place.engine.find(&tag).await, Ok(None), "refused means that it does not exist");
+        assert_eq!(place.engine.find(JobRef::from(&tag)).await, Ok(None), "refused means that it does not exist");
     }
     let tag = place.tag("machine");
     let plan = place.program(&tag, b"\x7fELF nothing that the kernel takes");

@@ -4,7 +4,7 @@
 use std::{fs, path::Path, process::Command, sync::Arc, time::Duration};
 
 use foggara_domain::Tag;
-use foggara_engines::{Engine, EngineError, Stop, Voided};
+use foggara_engines::{Engine, EngineError, JobRef, Stop, Voided};
 
 use crate::place::{HOST, Place, until};
 
@@ -24,7 +24,7 @@ async fn prepared(place: &Place, tag: &Tag, script: &str) {
         Err(EngineError::Unreachable(why)) => assert!(why.contains("before it decided"), "{why}"),
         other => panic!("{other:?}"),
     }
-    assert_eq!(place.engine.find(tag).await, Ok(None));
+    assert_eq!(place.engine.find(JobRef::from(tag)).await, Ok(None));
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn a_shim_that_finds_the_lock_taken_decides_nothing() {
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).expect("locked");
     let second = Command::new(HOST).args(["shim", "--attempt"]).arg(place.attempt(&tag)).status().expect("run");
     assert_eq!(second.code(), Some(3));
-    assert_eq!(place.engine.find(&tag).await, Ok(None));
+    assert_eq!(place.engine.find(JobRef::from(&tag)).await, Ok(None));
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn two_servers_that_launch_start_one_job() {
         for outcome in [&one, &two] {
             assert!(matches!(outcome, Ok(_) | Err(EngineError::Unreachable(_))), "{outcome:?}");
         }
-        let (one, two) = (place.engine.find(&tag), other.find(&tag));
+        let (one, two) = (place.engine.find(JobRef::from(&tag)), other.find(JobRef::from(&tag)));
         assert_eq!(one.await.expect("asked"), two.await.expect("asked"));
         place.end(&tag).await;
         assert_eq!(times(&ran), 1);
@@ -106,13 +106,13 @@ async fn void_against_launch_has_one_winner() {
         let launching = tokio::spawn(async move { launcher.launch(&named, &plan).await });
         // Spread over the time that a launch takes.
         tokio::time::sleep(Duration::from_micros(round * 300)).await;
-        let void = place.engine.void(&tag, "test").await.expect("answered");
+        let void = place.engine.void(JobRef::from(&tag), "test").await.expect("answered");
         let launch = launching.await.expect("no panic");
         match void {
             Voided::Yes => {
                 voided += 1;
                 assert_eq!(launch, Err(EngineError::Voided));
-                assert_eq!(place.engine.find(&tag).await, Ok(None));
+                assert_eq!(place.engine.find(JobRef::from(&tag)).await, Ok(None));
                 assert_eq!(times(&ran), 0);
             }
             Voided::TooLate => {
@@ -145,7 +145,7 @@ async fn a_refusal_rules_an_earlier_shim_out() {
     until("it decided", || async { place.decision(&tag).is_object().then_some(()) }).await;
     assert!(place.launch(&tag, &plan).await.is_ok());
     until("it ran", || async { (times(&ran) == 1).then_some(()) }).await;
-    place.engine.stop(&tag, Stop::Hard).await.expect("sent");
+    place.engine.stop(JobRef::from(&tag), Stop::Hard).await.expect("sent");
     place.end(&tag).await;
     early.wait().expect("waited for");
 }

@@ -3,14 +3,14 @@
 use std::{fs, os::unix::fs::MetadataExt};
 
 use foggara_domain::{Tag, status::Outcome};
-use foggara_engines::{Engine, Stream};
+use foggara_engines::{Engine, JobRef, Stream};
 
 use crate::place::{Place, until};
 
 async fn whole(place: &Place, tag: &Tag, stream: Stream, step: usize) -> Vec<u8> {
     let (mut offset, mut all) = (0, Vec::new());
     loop {
-        let piece = place.engine.logs(tag, stream, offset, step).await.expect("a piece");
+        let piece = place.engine.logs(JobRef::from(tag), stream, offset, step).await.expect("a piece");
         if piece.bytes.is_empty() {
             assert_eq!(piece.size, offset);
             return all;
@@ -29,9 +29,9 @@ async fn streams_are_apart_and_every_byte_is_addressed() {
         assert_eq!(whole(&place, &tag, Stream::Stdout, step).await, b"out\0\xffmore");
         assert_eq!(whole(&place, &tag, Stream::Stderr, step).await, b"err");
     }
-    let piece = place.engine.logs(&tag, Stream::Stdout, 3, 2).await.expect("a piece");
+    let piece = place.engine.logs(JobRef::from(&tag), Stream::Stdout, 3, 2).await.expect("a piece");
     assert_eq!((piece.bytes.as_slice(), piece.next_offset, piece.size), (&b"\0\xff"[..], 5, 9));
-    let beyond = place.engine.logs(&tag, Stream::Stdout, 100, 2).await.expect("a piece");
+    let beyond = place.engine.logs(JobRef::from(&tag), Stream::Stdout, 100, 2).await.expect("a piece");
     assert_eq!((beyond.bytes.len(), beyond.next_offset, beyond.size), (0, 100, 9));
 }
 
@@ -39,11 +39,12 @@ async fn streams_are_apart_and_every_byte_is_addressed() {
 async fn a_running_jobs_log_is_read_while_it_grows() {
     let place = Place::new();
     let tag = place.start_up("grows", "echo up; while [ ! -e go ]; do sleep 0.02; done; echo done").await;
-    let first = place.engine.logs(&tag, Stream::Stdout, 0, 100).await.expect("a piece");
+    let first = place.engine.logs(JobRef::from(&tag), Stream::Stdout, 0, 100).await.expect("a piece");
     assert_eq!(first.bytes, b"up\n");
     fs::write(place.workspace(&tag).join("go"), "").expect("written");
     let next = until("more", || async {
-        let piece = place.engine.logs(&tag, Stream::Stdout, first.next_offset, 100).await.expect("a piece");
+        let piece =
+            place.engine.logs(JobRef::from(&tag), Stream::Stdout, first.next_offset, 100).await.expect("a piece");
         (!piece.bytes.is_empty()).then_some(piece)
     })
     .await;
@@ -64,6 +65,6 @@ async fn a_log_over_its_limit_keeps_head_and_tail_and_takes_no_more_room() {
     assert!(log.len() < 1_200_000, "{} bytes are read", log.len());
     let room = fs::metadata(place.log(&tag, "stdout")).expect("there").blocks() * 512;
     assert!(room < 1_200_000, "{room} bytes are on the disk");
-    let end = place.engine.logs(&tag, Stream::Stdout, 24_000_007, 100).await.expect("a piece");
+    let end = place.engine.logs(JobRef::from(&tag), Stream::Stdout, 24_000_007, 100).await.expect("a piece");
     assert_eq!((end.bytes.as_slice(), end.size), (&b"last\n"[..], 24_000_012), "offsets stay true");
 }

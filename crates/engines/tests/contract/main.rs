@@ -1,13 +1,15 @@
 //! The contract of the engines (lifecycle.md, "Launch without doubles" and "Stop until gone"). [`promises`] holds for every
-//! engine; the rest is what the local engine owes beyond that, with real processes and a real shim.
+//! engine, which brings a [`rig::Rig`]; the rest is what the local engine owes beyond that, with real processes and a real shim.
 
 mod confined;
 mod ends;
+mod host;
 mod launches;
 mod logs;
 mod place;
 mod plans;
 mod promises;
+mod rig;
 mod stops;
 mod streaming;
 mod supervisors;

@@ -10,7 +10,7 @@ use std::{
 
 use foggara_domain::{Tag, plan::Plan};
 use foggara_engines::{
-    Ended, Engine, EngineError, Launch, Launched, Observed, Stream,
+    Ended, Engine, EngineError, JobRef, Launch, Launched, Observed, Stream,
     local::{CopySettings, Local, LocalSettings, SqlSettings},
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -132,6 +132,7 @@ impl Place {
 
     pub async fn launch_on(&self, engine: &Local, tag: &Tag, plan: &Plan) -> Result<Launched, EngineError> {
         let launch = Launch {
+            urls: &BTreeMap::new(),
             tag,
             job_type: "Shell",
             job_name: "job",
@@ -175,7 +176,7 @@ impl Place {
 
     pub async fn end_on(&self, engine: &Local, tag: &Tag) -> Ended {
         until("the job ended", || async {
-            match engine.observe(tag).await.expect("an answer") {
+            match engine.observe(JobRef::from(tag)).await.expect("an answer") {
                 Observed::Ended(ended) => Some(ended),
                 Observed::Running { .. } => None,
                 other => panic!("{other:?}"),
@@ -185,7 +186,7 @@ impl Place {
     }
 
     async fn text(&self, tag: &Tag, stream: Stream) -> String {
-        let piece = self.engine.logs(tag, stream, 0, 1 << 20).await.expect("a log");
+        let piece = self.engine.logs(JobRef::from(tag), stream, 0, 1 << 20).await.expect("a log");
         String::from_utf8_lossy(&piece.bytes).into_owned()
     }
 

@@ -163,7 +163,7 @@ async fn what_this_host_can_run_is_told_with_the_way_to_get_it() {
     for kind in [PlanKind::Program, PlanKind::Streaming, PlanKind::DistCp, PlanKind::Java, PlanKind::Spark] {
         assert_eq!(place.engine.ability(kind), Ability::Yes, "{kind:?}");
     }
-    assert_eq!(place.engine.ability(PlanKind::Other), Ability::Never);
+    assert_eq!(place.engine.ability(PlanKind::Flink), Ability::Never);
     assert!(!place.engine.suspends());
     assert_eq!(place.engine.max_running(), Some(2));
 }

@@ -1,167 +1,276 @@
-//! What every engine promises, on the local and on the simulated one.
+//! What every engine promises. A new engine implements [`Rig`] and passes [`keeps_all`]; nothing else is asked of it.
 
-use std::{fs, path::PathBuf, time::Duration};
+use foggara_domain::{job_type::configs::refuse_identity_key, status::Outcome};
+use foggara_engines::{Ended, Engine, EngineError, JobRef, Observed, Stop, Stream, Voided};
 
-use foggara_domain::{Tag, plan::Plan, status::Outcome};
-use foggara_engines::{
-    Engine, EngineError, Launch, Launched, Observed, Stop, Stream, Voided,
-    sim::{Sim, SimSettings},
+use crate::{
+    place::until,
+    rig::{Fault, Rig},
 };
 
-use crate::place::{Place, until};
-
-/// An engine, and how to start a job on it that runs until it is stopped.
-struct Subject<'a> {
-    engine: &'a dyn Engine,
-    place: &'a Place,
-    plan: Option<&'a dyn Fn(&Tag) -> Plan>,
+/// The whole contract.
+pub async fn keeps_all(rig: &dyn Rig) {
+    identity_keys_are_refused(rig);
+    unknown_jobs(rig).await;
+    ruled_out(rig).await;
+    one_job(rig).await;
+    logs_by_offset(rig).await;
+    lost_answer(rig).await;
+    late_effect(rig).await;
+    strange_state(rig).await;
+    unauthorized(rig).await;
+    deaf(rig).await;
+    new_life(rig).await;
 }
 
-impl Subject<'_> {
-    async fn launch(&self, tag: &Tag) -> Result<Launched, EngineError> {
-        let plan = self.plan.map(|plan| plan(tag));
-        let launch = Launch {
-            tag,
-            job_type: "Shell",
-            job_name: "job",
-            plan: plan.as_ref(),
-            workspace: self.place.workspace(tag),
-            logs: self.place.path("logs").join(tag.as_str()),
-            kill_grace: Duration::from_secs(5),
-        };
-        self.engine.launch(launch).await
+/// Nothing is known, nobody could be asked.
+fn is_unreachable<T>(answer: &Result<T, EngineError>) -> bool {
+    matches!(answer, Err(EngineError::Unreachable(_) | EngineError::NotSent(_)))
+}
+
+async fn end_on(engine: &dyn Engine, job: JobRef<'_>) -> Ended {
+    until("the end", || async {
+        match engine.observe(job).await.expect("an answer") {
+            Observed::Ended(ended) => Some(ended),
+            _ => None,
+        }
+    })
+    .await
+}
+
+/// Runs and is seen; a queue before it is no fault.
+async fn runs(engine: &dyn Engine, job: JobRef<'_>) {
+    until("the job runs", || async {
+        match engine.observe(job).await.expect("an answer") {
+            Observed::Running { .. } => Some(()),
+            Observed::Queued { .. } => None,
+            other => panic!("{other:?}"),
+        }
+    })
+    .await;
+}
+
+/// Stops whatever is left of a test, until the engine has nothing alive.
+async fn clear(rig: &dyn Rig) {
+    until("nothing is left", || async {
+        let left = rig.engine().list(&rig.place().prefix).await.expect("a list");
+        for tag in &left {
+            rig.engine().stop(JobRef::from(tag), Stop::Hard).await.expect("stopped");
+        }
+        left.is_empty().then_some(())
+    })
+    .await;
+}
+
+fn identity_keys_are_refused(rig: &dyn Rig) {
+    for key in rig.identity_keys() {
+        let refused = refuse_identity_key("job_configs.configs", key).expect_err("it is ours").to_string();
+        assert!(refused.contains(key), "{refused}");
     }
 }
 
-async fn keeps_the_promises(subject: &Subject<'_>, restarted: &dyn Fn() -> Box<dyn Engine>) {
-    let Subject { engine, place, .. } = subject;
-    let unknown = place.tag("unknown");
-    assert_eq!(engine.find(&unknown).await, Ok(None));
-    assert!(matches!(engine.observe(&unknown).await, Ok(Observed::Absent { .. })));
+async fn unknown_jobs(rig: &dyn Rig) {
+    let engine = rig.engine();
+    let unknown = rig.place().tag("unknown");
+    let job = JobRef::from(&unknown);
+    assert_eq!(engine.find(job).await, Ok(None));
+    assert!(matches!(engine.observe(job).await, Ok(Observed::Absent { .. })));
     for how in [Stop::Gently, Stop::Hard] {
-        assert_eq!(engine.stop(&unknown, how).await, Ok(()), "a stop of what never was is no error");
+        assert_eq!(engine.stop(job, how).await, Ok(()), "a stop of what never was is no error");
     }
-    let log = engine.logs(&unknown, Stream::Stdout, 7, 100).await.expect("an answer");
+    let log = engine.logs(job, Stream::Stdout, 7, 100).await.expect("an answer");
     assert_eq!((log.bytes.len(), log.next_offset, log.size), (0, 7, 0));
-    assert_eq!(engine.forget(&unknown).await, Ok(()));
+    assert_eq!(engine.forget(job).await, Ok(()));
+}
 
-    // Ruled out: for ever, and as often as one asks.
-    let void = place.tag("void");
-    assert_eq!(engine.void(&void, "test").await, Ok(Voided::Yes));
-    assert_eq!(engine.void(&void, "test again").await, Ok(Voided::Yes));
-    assert_eq!(subject.launch(&void).await, Err(EngineError::Voided));
-    assert_eq!(engine.find(&void).await, Ok(None));
-    assert!(matches!(engine.observe(&void).await, Ok(Observed::Absent { .. })));
-    assert_eq!(restarted().void(&void, "after a restart").await, Ok(Voided::Yes));
+/// Ruled out: as often as one asks. What the application lets no longer be launched need not be remembered for ever.
+async fn ruled_out(rig: &dyn Rig) {
+    let engine = rig.engine();
+    let void = rig.place().tag("void");
+    let job = JobRef::from(&void);
+    assert_eq!(engine.void(job, "test").await, Ok(Voided::Yes));
+    assert_eq!(engine.void(job, "test again").await, Ok(Voided::Yes));
+    assert_eq!(rig.launch(&void).await, Err(EngineError::Voided));
+    assert_eq!(engine.find(job).await, Ok(None));
+    assert!(matches!(engine.observe(job).await, Ok(Observed::Absent { .. })));
+    assert_eq!(rig.restarted().void(job, "after a restart").await, Ok(Voided::Yes));
+}
 
-    // One job, whoever asks.
+/// One job, whoever asks; stopped by a restarted server.
+async fn one_job(rig: &dyn Rig) {
+    let (engine, place) = (rig.engine(), rig.place());
     let tag = place.tag("job");
-    let launched = subject.launch(&tag).await.expect("launched");
-    assert_eq!(subject.launch(&tag).await, Ok(launched.clone()), "a repeated launch is the same job");
-    assert_eq!(engine.find(&tag).await, Ok(Some(launched.clone())));
-    assert_eq!(engine.void(&tag, "too late").await, Ok(Voided::TooLate));
-    assert!(matches!(engine.observe(&tag).await, Ok(Observed::Running { .. })));
+    let launched = rig.launch(&tag).await.expect("launched");
+    let job = JobRef { reference: Some(&launched.reference), ..JobRef::from(&tag) };
+    if engine.repeats() {
+        let found = engine.find(JobRef::from(&tag)).await.expect("asked").expect("found by its tag alone");
+        assert_eq!((&found.reference, &found.incarnation), (&launched.reference, &launched.incarnation));
+    }
+    assert_eq!(engine.void(job, "too late").await, Ok(Voided::TooLate));
+    runs(engine, job).await;
     assert_eq!(engine.list(&place.prefix).await, Ok(vec![tag.clone()]));
     assert_eq!(engine.list("another-prefix").await, Ok(vec![]));
-    let again = restarted();
-    assert_eq!(again.find(&tag).await, Ok(Some(launched)), "a restarted server finds it");
-    assert!(matches!(again.observe(&tag).await, Ok(Observed::Running { .. })));
+    let again = rig.restarted();
+    let found = again.find(job).await.expect("asked").expect("a restarted server finds it");
+    assert_eq!((&found.reference, &found.incarnation), (&launched.reference, &launched.incarnation));
+    assert!(matches!(again.observe(job).await, Ok(Observed::Running { .. })));
     assert_eq!(again.list(&place.prefix).await, Ok(vec![tag.clone()]));
 
-    // Stopped by the restarted server, and repeated.
-    again.stop(&tag, Stop::Gently).await.expect("stopped");
-    let ended = until("the end", || async {
-        match again.observe(&tag).await.expect("an answer") {
-            Observed::Ended(ended) => Some(ended),
-            _ => None,
-        }
-    })
-    .await;
+    again.stop(job, Stop::Gently).await.expect("stopped");
+    let ended = end_on(again.as_ref(), job).await;
     assert_ne!(ended.outcome, Outcome::Succeeded);
-    assert_eq!(again.stop(&tag, Stop::Hard).await, Ok(()), "a stop may be repeated");
-    assert_eq!(engine.observe(&tag).await, Ok(Observed::Ended(ended)), "an end stays as it is");
+    assert_eq!(again.stop(job, Stop::Hard).await, Ok(()), "a stop may be repeated");
+    assert_eq!(engine.observe(job).await, Ok(Observed::Ended(ended)), "an end stays as it is");
     assert_eq!(engine.list(&place.prefix).await, Ok(vec![]));
-    engine.forget(&tag).await.expect("forgotten");
-    engine.forget(&tag).await.expect("forgotten already");
-    assert!(matches!(engine.observe(&tag).await, Ok(Observed::Absent { .. })));
+    engine.forget(job).await.expect("forgotten");
+    engine.forget(job).await.expect("forgotten already");
 }
 
-#[tokio::test]
-async fn local_keeps_them() {
-    let place = Place::new();
-    let plan = |tag: &Tag| place.program(tag, b"while :; do sleep 0.05; done");
-    let subject = Subject { engine: &place.engine, place: &place, plan: Some(&plan) };
-    keeps_the_promises(&subject, &|| Box::new(place.again())).await;
-}
-
-fn sim(place: &Place, control: Option<&str>) -> Sim {
-    let control_file = control.map(|text| -> PathBuf {
-        let path = place.path("control.json");
-        fs::write(&path, text).expect("written");
-        path
-    });
-    let settings = SimSettings { dir: place.path("sim"), control_file, run: Duration::from_millis(50) };
-    Sim::new(settings).expect("an engine")
-}
-
-#[tokio::test]
-async fn sim_keeps_them() {
-    let place = Place::new();
-    let control = Some(r#"{"run": "RUNNING"}"#);
-    let engine = sim(&place, control);
-    let subject = Subject { engine: &engine, place: &place, plan: None };
-    keeps_the_promises(&subject, &|| Box::new(sim(&place, control))).await;
-}
-
-#[tokio::test]
-async fn sim_plays_its_control_file() {
-    let place = Place::new();
-    let engine =
-        sim(&place, Some(r#"{"run": "PREP", "status": "DONEWITHERROR", "suspend": "SUSPENDED", "cancel": "FAILED"}"#));
-    let subject = Subject { engine: &engine, place: &place, plan: None };
-    let tag = place.tag("played");
-    subject.launch(&tag).await.expect("launched");
-    // Read at the launch and kept for the job.
-    fs::write(place.path("control.json"), r#"{"run_error": "no room"}"#).expect("written");
-    let other = place.tag("refused");
-    assert_eq!(subject.launch(&other).await, Err(EngineError::Refused("no room".to_owned())));
-    assert_eq!(engine.find(&other).await, Ok(None));
-    let outcome = |observed: Observed| match observed {
-        Observed::Ended(ended) => ended.outcome,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(outcome(engine.observe(&tag).await.expect("an answer")), Outcome::DoneWithError);
-    assert!(engine.suspends());
-    assert_eq!(engine.suspend(&tag).await, Ok("SUSPENDED".to_owned()));
-    let suspended = Observed::Running { state: Some("SUSPENDED".to_owned()) };
-    assert_eq!(engine.observe(&tag).await, Ok(suspended));
-    engine.stop(&tag, Stop::Gently).await.expect("stopped");
-    let first = engine.observe(&tag).await.expect("an answer");
-    std::thread::sleep(Duration::from_millis(5));
-    assert_eq!(engine.observe(&tag).await, Ok(first.clone()), "the time of the end too");
-    assert_eq!(outcome(first), Outcome::Failed, "status is ignored once it is cancelled");
-
-    fs::write(place.path("control.json"), r#"{"run": "PREP"}"#).expect("written");
-    let queued = place.tag("queued");
-    subject.launch(&queued).await.expect("launched");
-    assert_eq!(engine.observe(&queued).await, Ok(Observed::Queued { state: Some("PREP".to_owned()) }));
-}
-
-#[tokio::test]
-async fn sim_ends_by_itself_without_a_control_file() {
-    let place = Place::new();
-    let engine = sim(&place, None);
-    let subject = Subject { engine: &engine, place: &place, plan: None };
-    let tag = place.tag("alone");
-    let changed = engine.changed();
-    subject.launch(&tag).await.expect("launched");
-    tokio::time::timeout(Duration::from_secs(10), changed.notified()).await.expect("it rings");
-    let ended = until("its end", || async {
-        match engine.observe(&tag).await.expect("an answer") {
-            Observed::Ended(ended) => Some(ended),
-            _ => None,
+/// Logs are read from any byte, and stay when the job is over.
+async fn logs_by_offset(rig: &dyn Rig) {
+    let engine = rig.engine();
+    let tag = rig.place().tag("talks");
+    let launched = rig.launch(&tag).await.expect("launched");
+    let job = JobRef { reference: Some(&launched.reference), ..JobRef::from(&tag) };
+    runs(engine, job).await;
+    if rig.fault(Fault::Prints(tag.clone(), "first line\nsecond line\n")).await {
+        let from = |offset: u64, limit: usize| async move {
+            let piece = engine.logs(job, Stream::Stdout, offset, limit).await.expect("a piece");
+            (String::from_utf8_lossy(&piece.bytes).into_owned(), piece.next_offset)
+        };
+        until("its words", || async { (from(0, 100).await.0 == "first line\nsecond line\n").then_some(()) }).await;
+        assert_eq!(from(6, 4).await, ("line".to_owned(), 10));
+        assert_eq!(from(23, 100).await, (String::new(), 23));
+        if rig.fault(Fault::Ends(tag.clone())).await {
+            assert_eq!(end_on(engine, job).await.outcome, Outcome::Succeeded);
+            let kept = rig.restarted();
+            let piece = kept.logs(job, Stream::Stdout, 11, 6).await.expect("a piece");
+            assert_eq!(String::from_utf8_lossy(&piece.bytes), "second");
         }
+    }
+    clear(rig).await;
+}
+
+/// The launch took effect and nobody was told: it is found by its tag, or no second one is made.
+async fn lost_answer(rig: &dyn Rig) {
+    let engine = rig.engine();
+    if !rig.fault(Fault::LostAnswer).await {
+        return;
+    }
+    let tag = rig.place().tag("lost");
+    let launched = rig.launch(&tag).await;
+    assert!(matches!(launched, Err(EngineError::Unreachable(_))), "{launched:?}");
+    until("it is found", || async { (engine.list(&rig.place().prefix).await.ok()? == [tag.clone()]).then_some(()) })
+        .await;
+    if engine.repeats() {
+        assert!(engine.find(JobRef::from(&tag)).await.expect("asked").is_some());
+        // As a server would that does not look before.
+        let again = rig.launch(&tag).await;
+        assert!(!matches!(again, Err(EngineError::Voided)), "{again:?}");
+        assert_eq!(engine.list(&rig.place().prefix).await, Ok(vec![tag.clone()]), "one job came of two launches");
+    }
+    engine.stop(JobRef::from(&tag), Stop::Hard).await.expect("stopped without its reference");
+    clear(rig).await;
+}
+
+/// The launch takes effect after everybody gave it up: the sweep's list has it.
+async fn late_effect(rig: &dyn Rig) {
+    let engine = rig.engine();
+    if !rig.fault(Fault::LateEffect).await {
+        return;
+    }
+    let tag = rig.place().tag("late");
+    let launched = rig.launch(&tag).await;
+    assert!(is_unreachable(&launched), "{launched:?}");
+    assert_eq!(engine.find(JobRef::from(&tag)).await, Ok(None));
+    let sent = JobRef { sent_at: Some(foggara_domain::Timestamp::from_micros(1)), ..JobRef::from(&tag) };
+    let voided = if engine.repeats() { Voided::Yes } else { Voided::TooLate };
+    assert_eq!(engine.void(sent, "given up").await, Ok(voided));
+    assert!(rig.fault(Fault::Effect).await);
+    until("the sweep sees it", || async {
+        (engine.list(&rig.place().prefix).await.ok()? == [tag.clone()]).then_some(())
     })
     .await;
-    assert_eq!((ended.outcome, ended.exit_code), (Outcome::Succeeded, None));
+    clear(rig).await;
+}
+
+/// A state of a newer version is shown, and is neither an end nor an absence.
+async fn strange_state(rig: &dyn Rig) {
+    let tag = rig.place().tag("strange");
+    let launched = rig.launch(&tag).await.expect("launched");
+    let job = JobRef { reference: Some(&launched.reference), ..JobRef::from(&tag) };
+    runs(rig.engine(), job).await;
+    if rig.fault(Fault::StrangeState(tag.clone())).await {
+        until("the state is shown", || async {
+            match rig.engine().observe(job).await.expect("an answer") {
+                Observed::Running { state: Some(state) } | Observed::Queued { state: Some(state) } => {
+                    state.contains("STRANGE").then_some(())
+                }
+                Observed::Running { .. } | Observed::Queued { .. } => None,
+                other => panic!("{other:?}"),
+            }
+        })
+        .await;
+    }
+    clear(rig).await;
+}
+
+/// A credential that is over: nothing is known, and it is said why; afterwards all goes on.
+async fn unauthorized(rig: &dyn Rig) {
+    let tag = rig.place().tag("stranger");
+    let launched = rig.launch(&tag).await.expect("launched");
+    let job = JobRef { reference: Some(&launched.reference), ..JobRef::from(&tag) };
+    runs(rig.engine(), job).await;
+    if rig.fault(Fault::Unauthorized).await {
+        let list = rig.engine().list(&rig.place().prefix).await;
+        assert!(matches!(&list, Err(EngineError::Unreachable(why)) if why.contains("credential")), "{list:?}");
+        runs(rig.engine(), job).await;
+    }
+    clear(rig).await;
+}
+
+/// Unreachable is not gone, however long it lasts.
+async fn deaf(rig: &dyn Rig) {
+    let engine = rig.engine();
+    let tag = rig.place().tag("deaf");
+    let launched = rig.launch(&tag).await.expect("launched");
+    let job = JobRef { reference: Some(&launched.reference), ..JobRef::from(&tag) };
+    runs(engine, job).await;
+    if rig.fault(Fault::Deaf(true)).await {
+        until("the last list is over", || async { is_unreachable(&engine.observe(job).await).then_some(()) }).await;
+        assert!(is_unreachable(&engine.find(job).await));
+        assert!(is_unreachable(&engine.list(&rig.place().prefix).await));
+        assert!(is_unreachable(&engine.stop(job, Stop::Gently).await), "a stop that was not sent is not called sent");
+        assert!(is_unreachable(&rig.restarted().observe(job).await));
+        assert!(rig.fault(Fault::Deaf(false)).await);
+        until("it answers", || async { engine.observe(job).await.ok() }).await;
+        runs(engine, job).await;
+    }
+    clear(rig).await;
+}
+
+/// A service that was restarted and forgot: absent, and of another life than the launch.
+async fn new_life(rig: &dyn Rig) {
+    let engine = rig.engine();
+    let tag = rig.place().tag("forgotten");
+    let launched = rig.launch(&tag).await.expect("launched");
+    let job = JobRef { reference: Some(&launched.reference), ..JobRef::from(&tag) };
+    runs(engine, job).await;
+    if rig.fault(Fault::NewLife).await {
+        until("it is absent", || async {
+            match engine.observe(job).await {
+                Ok(Observed::Absent { incarnation }) => {
+                    assert_ne!(
+                        incarnation, launched.incarnation,
+                        "an absence after a restart is no evidence of an end"
+                    );
+                    Some(())
+                }
+                Ok(Observed::Ended(ended)) => panic!("{ended:?}"),
+                _ => None,
+            }
+        })
+        .await;
+    }
+    clear(rig).await;
 }

@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use foggara_domain::{Tag, status::Outcome};
-use foggara_engines::{Engine, Observed, Stop};
+use foggara_engines::{Engine, JobRef, Observed, Stop};
 use rustix::process::Signal;
 use tokio::time::Instant;
 
@@ -33,8 +33,8 @@ async fn a_gentle_stop_becomes_hard_after_the_grace() {
     place.kill_grace = Duration::from_millis(500);
     let tag = place.start_up("stubborn", STUBBORN).await;
     let asked = Instant::now();
-    place.engine.stop(&tag, Stop::Gently).await.expect("sent");
-    place.engine.stop(&tag, Stop::Gently).await.expect("sent again");
+    place.engine.stop(JobRef::from(&tag), Stop::Gently).await.expect("sent");
+    place.engine.stop(JobRef::from(&tag), Stop::Gently).await.expect("sent again");
     gone(&place, &tag).await;
     assert!(asked.elapsed() >= Duration::from_millis(500), "it had its grace");
     let record = fs::read_to_string(place.attempt(&tag).join("exit.json")).expect("read");
@@ -47,8 +47,8 @@ async fn a_hard_stop_does_not_wait() {
     let mut place = Place::new();
     place.kill_grace = Duration::from_secs(3600);
     let tag = place.start_up("stubborn", STUBBORN).await;
-    place.engine.stop(&tag, Stop::Gently).await.expect("sent");
-    place.engine.stop(&tag, Stop::Hard).await.expect("sent");
+    place.engine.stop(JobRef::from(&tag), Stop::Gently).await.expect("sent");
+    place.engine.stop(JobRef::from(&tag), Stop::Hard).await.expect("sent");
     gone(&place, &tag).await;
 }
 
@@ -58,7 +58,7 @@ async fn a_job_may_clean_up() {
     let script = "trap 'echo bye; exit 7' TERM; (setsid sh -c 'trap \"echo child >> term; exit\" TERM; echo $$ > escaped; \
         while :; do sleep 0.02; done' &); while [ ! -s escaped ]; do sleep 0.01; done; echo up; while :; do sleep 0.02; done";
     let tag = place.start_up("polite", script).await;
-    place.engine.stop(&tag, Stop::Gently).await.expect("sent");
+    place.engine.stop(JobRef::from(&tag), Stop::Gently).await.expect("sent");
     let ended = place.end(&tag).await;
     assert_eq!((ended.outcome, ended.exit_code), (Outcome::Failed, Some(7)));
     assert_eq!(place.out(&tag).await, "up\nbye\n");
@@ -91,7 +91,7 @@ async fn a_process_that_scrubs_its_environment_is_stopped_too() {
     let tag = place.start_up("scrubbed", script).await;
     let escaped = place.pid_in(&tag, "escaped").await;
     assert!(lives(escaped) && !tagged(&tag).contains(&escaped));
-    place.engine.stop(&tag, Stop::Gently).await.expect("sent");
+    place.engine.stop(JobRef::from(&tag), Stop::Gently).await.expect("sent");
     place.end(&tag).await;
     assert!(!lives(escaped));
 }
@@ -100,11 +100,11 @@ async fn a_process_that_scrubs_its_environment_is_stopped_too() {
 async fn a_job_that_stopped_itself_or_its_supervisor_hears_the_stop() {
     let place = Place::new();
     let tag = place.start_up("frozen", "echo up; kill -STOP $$; sleep 600").await;
-    place.engine.stop(&tag, Stop::Gently).await.expect("sent");
+    place.engine.stop(JobRef::from(&tag), Stop::Gently).await.expect("sent");
     assert_eq!(place.end(&tag).await.exit_code, Some(143));
 
     let tag = place.start_up("freezer", "kill -STOP $PPID; echo up; sleep 600").await;
-    place.engine.stop(&tag, Stop::Gently).await.expect("sent");
+    place.engine.stop(JobRef::from(&tag), Stop::Gently).await.expect("sent");
     assert_eq!(place.end(&tag).await.exit_code, Some(143));
 }
 
@@ -113,7 +113,7 @@ async fn a_stop_that_comes_with_the_launch_is_not_lost() {
     let place = Place::new();
     for round in 0..10 {
         let tag = place.start(&format!("early{round}"), "while :; do sleep 0.05; done").await;
-        place.engine.stop(&tag, Stop::Gently).await.expect("sent");
+        place.engine.stop(JobRef::from(&tag), Stop::Gently).await.expect("sent");
         let ended = place.end(&tag).await;
         assert_eq!(ended.outcome, Outcome::Failed, "{ended:?}");
         assert_eq!(tagged(&tag), Vec::<i32>::new());
@@ -128,7 +128,7 @@ async fn a_fork_bomb_of_its_own_making_ends() {
     let script = "cat > hop.sh <<'X'\ntrap '' TERM\nsleep 0.01\nsetsid sh hop.sh &\nX\n\
         sh hop.sh & sh hop.sh & sh hop.sh & echo up; while :; do sleep 0.05; done";
     let tag = place.start_up("hopping", script).await;
-    place.engine.stop(&tag, Stop::Gently).await.expect("sent");
+    place.engine.stop(JobRef::from(&tag), Stop::Gently).await.expect("sent");
     place.end(&tag).await;
     assert_eq!(tagged(&tag), Vec::<i32>::new());
 }
@@ -142,12 +142,12 @@ async fn other_jobs_are_left_alone() {
     let plan = place.program(&other, b"echo up; sleep 600");
     place.launch(&other, &plan).await.expect("launched");
     until("it runs", || async { (tagged(&other).len() >= 2).then_some(()) }).await;
-    place.engine.stop(&stopped, Stop::Hard).await.expect("sent");
+    place.engine.stop(JobRef::from(&stopped), Stop::Hard).await.expect("sent");
     place.end(&stopped).await;
     kill(place.shim(&other), Signal::CONT);
-    assert!(matches!(place.engine.observe(&other).await, Ok(Observed::Running { .. })));
+    assert!(matches!(place.engine.observe(JobRef::from(&other)).await, Ok(Observed::Running { .. })));
     assert!(tagged(&other).len() >= 2);
     assert_eq!(place.engine.list(&place.prefix).await, Ok(vec![other.clone()]));
-    place.engine.stop(&other, Stop::Hard).await.expect("sent");
+    place.engine.stop(JobRef::from(&other), Stop::Hard).await.expect("sent");
     place.end(&other).await;
 }

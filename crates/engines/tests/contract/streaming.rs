@@ -7,7 +7,7 @@ use std::{
 };
 
 use foggara_domain::{Tag, plan::Plan, status::Outcome};
-use foggara_engines::{Ended, Engine, Stop};
+use foggara_engines::{Ended, Engine, JobRef, Stop};
 
 use crate::place::{Place, until};
 
@@ -41,6 +41,7 @@ impl Job {
     async fn start(self, place: &Place, name: &str) -> Tag {
         let tag = place.tag(name);
         let Self { mapper, reducer, input, output, reducers } = self;
+        let (input, output) = (input.display().to_string(), output.display().to_string());
         let plan = Plan::Streaming { mapper, reducer, input, output, reducers, env: BTreeMap::new() };
         place.launch(&tag, &plan).await.expect("launched");
         tag
@@ -164,7 +165,7 @@ async fn a_stopped_job_leaves_neither_processes_nor_output() {
             names(place.dir.path()).iter().any(|name| name.starts_with(".unfinished")).then_some(())
         })
         .await;
-        place.engine.stop(&tag, how).await.expect("sent");
+        place.engine.stop(JobRef::from(&tag), how).await.expect("sent");
         place.end(&tag).await;
         assert!(!crate::place::lives(mapper));
         let left = names(place.dir.path());

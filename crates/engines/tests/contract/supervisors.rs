@@ -3,7 +3,7 @@
 use std::{fs, process::Command, time::Duration};
 
 use foggara_domain::status::Outcome;
-use foggara_engines::{Engine, EngineError, Observed, Stop};
+use foggara_engines::{Engine, EngineError, JobRef, Observed, Stop};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -29,7 +29,7 @@ async fn a_killed_supervisors_job_is_found_and_stopped() {
     // The restarted server has never heard of it.
     let again = place.again();
     let ended = until("the end", || async {
-        let observed = again.observe(&tag).await.expect("an answer");
+        let observed = again.observe(JobRef::from(&tag)).await.expect("an answer");
         match observed {
             Observed::Ended(ended) => {
                 assert!(pids.iter().all(|pid| !lives(*pid)), "ended is said when nobody is left");
@@ -53,8 +53,8 @@ async fn a_hard_stop_of_a_lost_job_does_not_wait() {
     let tag = place.start_up("orphan", HIDING).await;
     kill(place.shim(&tag), Signal::KILL);
     until("the supervisor is gone", || async {
-        place.engine.stop(&tag, Stop::Hard).await.expect("sent");
-        matches!(place.engine.observe(&tag).await, Ok(Observed::Ended(_))).then_some(())
+        place.engine.stop(JobRef::from(&tag), Stop::Hard).await.expect("sent");
+        matches!(place.engine.observe(JobRef::from(&tag)).await, Ok(Observed::Ended(_))).then_some(())
     })
     .await;
     assert_eq!(tagged(&tag), Vec::<i32>::new());
@@ -70,8 +70,12 @@ async fn the_job_itself_dies_with_its_supervisor_and_two_looks_say_so() {
     // No server looks: the kernel does it.
     until("it died too", || async { (!lives(main[0])).then_some(()) }).await;
     until("the lock is free", || async { (!lives(place.shim(&tag))).then_some(()) }).await;
-    assert_eq!(place.engine.observe(&tag).await, Ok(Observed::Running { state: None }), "one empty look is none");
-    assert!(matches!(place.engine.observe(&tag).await, Ok(Observed::Ended(_))));
+    assert_eq!(
+        place.engine.observe(JobRef::from(&tag)).await,
+        Ok(Observed::Running { state: None }),
+        "one empty look is none"
+    );
+    assert!(matches!(place.engine.observe(JobRef::from(&tag)).await, Ok(Observed::Ended(_))));
 }
 
 #[tokio::test]
@@ -106,8 +110,8 @@ async fn another_boot_means_gone_without_a_look() {
     let pid = std::process::id();
     let decision = json!({"launch": {"pid": pid, "start_time": 1, "boot_id": "another"}});
     fs::write(place.attempt(&tag).join("decision"), decision.to_string()).expect("written");
-    place.engine.stop(&tag, Stop::Hard).await.expect("nothing is signalled");
-    match place.engine.observe(&tag).await {
+    place.engine.stop(JobRef::from(&tag), Stop::Hard).await.expect("nothing is signalled");
+    match place.engine.observe(JobRef::from(&tag)).await {
         Ok(Observed::Ended(ended)) => assert_eq!(ended.reason.as_deref(), Some("lost: host restarted")),
         other => panic!("{other:?}"),
     }
@@ -123,7 +127,7 @@ async fn a_pid_that_was_given_to_another_process_is_not_touched() {
     let decision = json!({"launch": {"pid": bystander.id(), "start_time": 1, "boot_id": boot.trim()}});
     fs::write(place.attempt(&tag).join("decision"), decision.to_string()).expect("written");
     for how in [Stop::Gently, Stop::Hard] {
-        place.engine.stop(&tag, how).await.expect("sent");
+        place.engine.stop(JobRef::from(&tag), how).await.expect("sent");
     }
     let ended = place.end(&tag).await;
     assert_eq!(ended.reason.as_deref(), Some("lost: its supervisor was killed"));
@@ -141,14 +145,14 @@ async fn not_being_able_to_look_is_not_gone() {
     fs::rename(&lock, &aside).expect("moved");
     std::os::unix::fs::symlink(&lock, &lock).expect("a link to itself");
     for _ in 0..3 {
-        assert!(matches!(place.engine.observe(&tag).await, Err(EngineError::Unreachable(_))));
-        assert!(matches!(place.engine.stop(&tag, Stop::Hard).await, Err(EngineError::Unreachable(_))));
+        assert!(matches!(place.engine.observe(JobRef::from(&tag)).await, Err(EngineError::Unreachable(_))));
+        assert!(matches!(place.engine.stop(JobRef::from(&tag), Stop::Hard).await, Err(EngineError::Unreachable(_))));
     }
     assert!(!place.attempt(&tag).join("exit.json").exists(), "nothing was written down on no evidence");
     assert!(!tagged(&tag).is_empty());
     fs::rename(&aside, &lock).expect("moved back");
-    assert!(matches!(place.engine.observe(&tag).await, Ok(Observed::Running { .. })));
-    place.engine.stop(&tag, Stop::Hard).await.expect("sent");
+    assert!(matches!(place.engine.observe(JobRef::from(&tag)).await, Ok(Observed::Running { .. })));
+    place.engine.stop(JobRef::from(&tag), Stop::Hard).await.expect("sent");
     place.end(&tag).await;
 }
 
@@ -158,7 +162,7 @@ async fn a_broken_record_is_told_and_not_guessed_at() {
     let tag = place.tag("broken");
     fs::create_dir_all(place.attempt(&tag)).expect("made");
     fs::write(place.attempt(&tag).join("decision"), "{").expect("written");
-    match place.engine.find(&tag).await {
+    match place.engine.find(JobRef::from(&tag)).await {
         Err(EngineError::Unreachable(why)) => assert!(why.contains("decision"), "{why}"),
         other => panic!("{other:?}"),
     }
@@ -171,8 +175,8 @@ async fn a_job_outlives_its_server_and_its_log_is_whole() {
     let tag = place.start("writer", script).await;
     for _ in 0..5 {
         let server = place.again();
-        assert!(server.find(&tag).await.expect("asked").is_some());
-        server.observe(&tag).await.expect("an answer");
+        assert!(server.find(JobRef::from(&tag)).await.expect("asked").is_some());
+        server.observe(JobRef::from(&tag)).await.expect("an answer");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(place.end_on(&place.again(), &tag).await.outcome, Outcome::Succeeded);

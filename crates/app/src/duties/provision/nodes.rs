@@ -1,6 +1,6 @@
 //! The nodes of a cluster: rows that agree with the counts, and a supervised process behind each whose plugin runs one.
 
-use std::{net::TcpListener, path::PathBuf};
+use std::{collections::BTreeMap, net::TcpListener, path::PathBuf};
 
 use foggara_db::instances;
 use foggara_domain::{
@@ -8,7 +8,7 @@ use foggara_domain::{
     cluster::{Cluster, Instance, NodeAddress, instance_name},
     node_group::NodeGroup,
 };
-use foggara_engines::{Engine, EngineError, Launch, Observed, Stop, Stream, Voided};
+use foggara_engines::{Engine, EngineError, JobRef, Launch, Observed, Stop, Stream, Voided};
 
 use super::Provision;
 use crate::{App, duties::steps};
@@ -97,7 +97,7 @@ impl Provision {
     /// How a node's process is at present.
     pub(super) async fn process(&self, node: &Instance) -> Result<Process, EngineError> {
         let tag = self.tag(node);
-        Ok(match self.engine().observe(&tag).await? {
+        Ok(match self.engine().observe(JobRef::from(&tag)).await? {
             Observed::Queued { .. } | Observed::Running { .. } => Process::Running,
             Observed::Absent { .. } => Process::Absent,
             Observed::Ended(ended) => {
@@ -110,9 +110,9 @@ impl Provision {
     /// The last line that a node wrote.
     async fn last_words(&self, tag: &Tag) -> String {
         for stream in [Stream::Stderr, Stream::Stdout] {
-            let size = self.engine().logs(tag, stream, 0, 0).await.map_or(0, |piece| piece.size);
+            let size = self.engine().logs(JobRef::from(tag), stream, 0, 0).await.map_or(0, |piece| piece.size);
             let from = size.saturating_sub(TOLD as u64);
-            let Ok(piece) = self.engine().logs(tag, stream, from, TOLD).await else { continue };
+            let Ok(piece) = self.engine().logs(JobRef::from(tag), stream, from, TOLD).await else { continue };
             let text = String::from_utf8_lossy(&piece.bytes).into_owned();
             // A Java trace ends with frames; the line that says what is wrong stands before them.
             let line = text
@@ -157,6 +157,7 @@ impl Provision {
         let plan = self.plugin.node(cluster, nodes, &node, &folder)?;
         let tag = self.tag(&node);
         let launch = Launch {
+            urls: &BTreeMap::new(),
             tag: &tag,
             job_type: "node",
             job_name: &node.name,
@@ -171,13 +172,13 @@ impl Provision {
     /// Stops a node; true when no process of it is left.
     pub(super) async fn stop(&self, node: &Instance) -> Result<bool, EngineError> {
         let tag = self.tag(node);
-        if self.engine().void(&tag, "the node is to go").await? == Voided::Yes {
+        if self.engine().void(JobRef::from(&tag), "the node is to go").await? == Voided::Yes {
             return Ok(true);
         }
-        match self.engine().observe(&tag).await? {
+        match self.engine().observe(JobRef::from(&tag)).await? {
             Observed::Ended(_) | Observed::Absent { .. } => Ok(true),
             _ => {
-                self.engine().stop(&tag, Stop::Gently).await?;
+                self.engine().stop(JobRef::from(&tag), Stop::Gently).await?;
                 Ok(false)
             }
         }
@@ -187,7 +188,7 @@ impl Provision {
     pub(super) async fn remove(&self, cluster: &Cluster, node: &Instance) -> Result<(), String> {
         for attempt in 1..=node.attempt {
             let tag = Tag::of_node(&self.app.settings().installation, &node.id, attempt);
-            self.engine().forget(&tag).await.map_err(|error| error.to_string())?;
+            self.engine().forget(JobRef::from(&tag)).await.map_err(|error| error.to_string())?;
             steps::settle::remove(&steps::stage::logs_folder(&self.app, &tag)).await?;
         }
         steps::settle::remove(&folder(&self.app, cluster, node)).await?;
@@ -235,7 +236,7 @@ pub(in crate::duties) async fn sweep(app: &App) -> Result<(), String> {
             continue;
         }
         tracing::warn!(%tag, "a node that no cluster wants is being stopped");
-        engine.stop(&tag, Stop::Gently).await.map_err(|error| error.to_string())?;
+        engine.stop(JobRef::from(&tag), Stop::Gently).await.map_err(|error| error.to_string())?;
     }
     Ok(())
 }

@@ -1,17 +1,17 @@
 //! Launch without doubles (lifecycle.md): commit tag and `launching`; find; only if nothing is found, launch; commit the
 //! reference. After a crash it begins again at "find" with the same tag.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use foggara_domain::{
     Execution, Tag,
     drive::{LAUNCH_DEADLINE, VoidFact, Word},
     status::{Duty, Phase, Wish},
 };
-use foggara_engines::{EngineError, Launch, Launched, Voided, failpoint};
+use foggara_engines::{EngineError, JobRef, Launch, Launched, Voided, failpoint};
 
 use super::{
-    observe::{ask, word_of},
+    observe::{ask, job_of, word_of},
     stage::{Prepared, logs_folder, prepare},
 };
 use crate::{
@@ -19,12 +19,11 @@ use crate::{
     rows::{Changed, Edit, change},
 };
 
-/// How long one launch may take before its answer counts as lost.
-const ANSWER: Duration = Duration::from_secs(60);
-
-pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, prepared: Option<Prepared>) -> Done {
-    let row = match commit(&room, &row, prepared.as_ref()).await {
-        Ok(Changed::Saved(row) | Changed::Kept(row)) => *row,
+/// `unsent`: this process knows that no launch of this attempt was sent yet.
+pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, prepared: Option<Prepared>, unsent: bool) -> Done {
+    let (row, first) = match commit(&room, &row, prepared.as_ref()).await {
+        Ok(Changed::Saved(row)) => (*row, true),
+        Ok(Changed::Kept(row)) => (*row, false),
         Ok(other) => return Done::row(other),
         Err(error) => return Done::trouble(error),
     };
@@ -33,12 +32,14 @@ pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, prepared: Op
         return Done::row(Changed::Kept(Box::new(row)));
     };
     failpoint::pass("launch.committed");
-    let launched = match find_or_launch(&room, &row, &tag, prepared).await {
+    let launched = match find_or_launch(&room, &row, &tag, prepared, first || unsent).await {
         Ok(launched) => launched,
-        Err(done) => return done,
+        // The row as committed, so that a restart of the steps does not count as the first.
+        Err(done) => return Done { row: Some(Changed::Kept(Box::new(row))), ..done },
     };
     failpoint::pass("launch.sent");
-    let word = ask(room.engine.as_ref(), &tag, &Word::Unasked, Some(&launched.incarnation)).await;
+    let job = JobRef { reference: Some(&launched.reference), ..job_of(&row, &tag) };
+    let word = ask(room.engine.as_ref(), job, &Word::Unasked, Some(&launched.incarnation)).await;
     let changed = note(&room, &row, launched, &word).await;
     failpoint::pass("launch.noted");
     match changed {
@@ -80,44 +81,58 @@ async fn commit(room: &Room, row: &Execution, prepared: Option<&Prepared>) -> fo
     .await
 }
 
-async fn find_or_launch(room: &Room, row: &Execution, tag: &Tag, prepared: Option<Prepared>) -> Result<Launched, Done> {
-    match room.engine.find(tag).await {
+async fn find_or_launch(
+    room: &Room,
+    row: &Execution,
+    tag: &Tag,
+    prepared: Option<Prepared>,
+    unsent: bool,
+) -> Result<Launched, Done> {
+    match room.engine.find(job_of(row, tag)).await {
         Ok(Some(found)) => return Ok(found),
-        Ok(None) => {}
-        Err(error) => return Err(trouble(error)),
+        Ok(None) if unsent || room.engine.repeats() => {}
+        Ok(None) => {
+            let why = "the launch was sent and its answer was lost; the engine cannot tell whether it took the job, which is being \
+                       looked for and stopped";
+            return Err(Done { word: Some(Word::LaunchUnknown(why.to_owned())), ..Done::default() });
+        }
+        Err(error) => return Err(Done { unsent, ..trouble(error) }),
     }
     let prepared = match prepared {
         Some(prepared) => Some(prepared),
-        None if room.engine.stages() => match prepare(&room.app, row).await {
+        None if room.engine.stages() => match prepare(room, row).await {
             Ok(prepared) => Some(prepared),
             Err(reason) => return Err(give_up(room, tag, reason).await),
         },
         None => None,
     };
+    let no_urls = BTreeMap::new();
     let launch = Launch {
         tag,
         job_type: &row.job_type,
         job_name: &row.job_name,
         plan: prepared.as_ref().map(|prepared| &prepared.plan),
+        urls: prepared.as_ref().map_or(&no_urls, |prepared| &prepared.urls),
         workspace: prepared.as_ref().map(|prepared| prepared.workspace.clone()).unwrap_or_default(),
         logs: logs_folder(&room.app, tag),
         kill_grace: room.app.settings().kill_grace,
     };
-    match tokio::time::timeout(ANSWER, room.engine.launch(launch)).await {
+    let limit = room.engine.launch_limit();
+    match tokio::time::timeout(limit, room.engine.launch(launch)).await {
         Ok(Ok(launched)) => Ok(launched),
         Ok(Err(EngineError::Refused(reason) | EngineError::Unsupported(reason))) => {
             Err(Done { word: Some(Word::Refused(reason)), ..Done::default() })
         }
         Ok(Err(EngineError::Voided)) => Err(Done { voided: Some(VoidFact::Voided), ..Done::default() }),
-        Ok(Err(error)) => Err(trouble(error)),
-        Err(_) => Err(Done::trouble(format!("no answer to the launch within {} s", ANSWER.as_secs()))),
+        Ok(Err(error)) => Err(Done { unsent: matches!(error, EngineError::NotSent(_)), ..trouble(error) }),
+        Err(_) => Err(Done::trouble(format!("no answer to the launch within {} s", limit.as_secs()))),
     }
 }
 
 /// The files cannot be had again after a restart. The launch is ruled out before the execution ends, so that nothing that
 /// was sent before the restart can still start.
 async fn give_up(room: &Room, tag: &Tag, reason: String) -> Done {
-    match room.engine.void(tag, "staging failed").await {
+    match room.engine.void(JobRef::from(tag), "staging failed").await {
         Ok(Voided::Yes) => Done { word: Some(Word::Refused(reason)), ..Done::default() },
         Ok(Voided::TooLate) => Done { voided: Some(VoidFact::TooLate), ..Done::default() },
         Err(error) => trouble(error),

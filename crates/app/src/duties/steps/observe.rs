@@ -7,7 +7,7 @@ use foggara_domain::{
     drive::{End, Word},
     status::Phase,
 };
-use foggara_engines::{Engine, EngineError, Observed, failpoint};
+use foggara_engines::{Engine, EngineError, JobRef, Observed, failpoint};
 
 use crate::{
     duties::{cluster::Room, live::Done},
@@ -19,7 +19,7 @@ const ANSWER: Duration = Duration::from_secs(20);
 
 pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, before: Word) -> Done {
     let Some(tag) = &row.tag else { return Done::trouble("a launched execution without a tag") };
-    let word = ask(room.engine.as_ref(), tag, &before, row.incarnation.as_deref()).await;
+    let word = ask(room.engine.as_ref(), job_of(&row, tag), &before, row.incarnation.as_deref()).await;
     failpoint::pass("observe.asked");
     if let Word::Unreachable(why) = &word
         && !matches!(before, Word::Unreachable(_))
@@ -29,9 +29,14 @@ pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, before: Word
     Done { word: Some(word), ..Done::default() }
 }
 
+/// The job of a row, as its engine is asked about it.
+pub(super) fn job_of<'a>(row: &'a Execution, tag: &'a Tag) -> JobRef<'a> {
+    JobRef { tag, reference: row.engine_ref.as_deref(), sent_at: row.launch_sent_at }
+}
+
 /// One question to the engine.
-pub(super) async fn ask(engine: &dyn Engine, tag: &Tag, before: &Word, incarnation: Option<&str>) -> Word {
-    let answer = tokio::time::timeout(ANSWER, engine.observe(tag)).await;
+pub(super) async fn ask(engine: &dyn Engine, job: JobRef<'_>, before: &Word, incarnation: Option<&str>) -> Word {
+    let answer = tokio::time::timeout(ANSWER, engine.observe(job)).await;
     let answer =
         answer.unwrap_or_else(|_| Err(EngineError::Unreachable(format!("no answer within {} s", ANSWER.as_secs()))));
     word_of(answer, before, incarnation)

@@ -12,7 +12,7 @@ use foggara_engines::failpoint;
 
 use super::{
     job_log,
-    observe::ask,
+    observe::{ask, job_of},
     stage::{logs_folder, workspace_folder},
 };
 use crate::{
@@ -57,7 +57,7 @@ pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, end: End) ->
 pub(in crate::duties) async fn finish(room: Arc<Room>, row: Execution, ended_at: Option<Timestamp>) -> Done {
     let ended_at = match (ended_at, &row.tag) {
         (Some(at), _) => Some(at),
-        (None, Some(tag)) => match ask(room.engine.as_ref(), tag, &Word::Unasked, None).await {
+        (None, Some(tag)) => match ask(room.engine.as_ref(), job_of(&row, tag), &Word::Unasked, None).await {
             Word::Ended(end) => end.ended_at,
             _ => None,
         },

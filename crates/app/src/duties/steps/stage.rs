@@ -42,6 +42,8 @@ pub(in crate::duties) struct Prepared {
     pub workspace: PathBuf,
     /// Data source id to the url that the job sees.
     pub data_source_urls: Map<String, Value>,
+    /// Where the plan's files lie for the nodes of the engine, see [`foggara_engines::Launch::urls`].
+    pub urls: BTreeMap<PathBuf, String>,
 }
 
 /// Where the workspaces of this host lie.
@@ -85,7 +87,7 @@ pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution) -> Done {
     // so, and then only the settling clears the folder.
     let tag = Tag::of(&room.app.settings().installation, &row.id, row.attempt);
     let staged = match remove(&workspace_folder(&room.app, &tag)).await {
-        Ok(()) => prepare(&room.app, &row).await,
+        Ok(()) => prepare(&room, &row).await,
         Err(reason) => Err(reason),
     };
     failpoint::pass("stage.prepared");
@@ -93,7 +95,8 @@ pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution) -> Done {
 }
 
 /// Makes workspace and plan. The error is the reason with which the execution ends.
-pub(in crate::duties) async fn prepare(app: &App, row: &Execution) -> Result<Prepared, String> {
+pub(in crate::duties) async fn prepare(room: &Room, row: &Execution) -> Result<Prepared, String> {
+    let app = &room.app;
     let tag = Tag::of(&app.settings().installation, &row.id, row.attempt);
     let folder = workspace_folder(app, &tag);
     let workspace = folder.join(Uuid::new_v4().simple().to_string());
@@ -102,13 +105,14 @@ pub(in crate::duties) async fn prepare(app: &App, row: &Execution) -> Result<Pre
     restrict(&folder).await?;
     let (plan, data_source_urls) = match &row.direct {
         Some(direct) => (direct::plan(app, row, direct, &workspace).await?, Map::new()),
-        None => of_template(app, row, &workspace).await?,
+        None => of_template(room, row, &workspace).await?,
     };
-    Ok(Prepared { plan, workspace, data_source_urls })
+    Ok(Prepared { plan, workspace, data_source_urls, urls: BTreeMap::new() })
 }
 
 /// The plan of a job template's execution, and the urls of the data sources in it.
-async fn of_template(app: &App, row: &Execution, workspace: &Path) -> Result<(Plan, Map<String, Value>), String> {
+async fn of_template(room: &Room, row: &Execution, workspace: &Path) -> Result<(Plan, Map<String, Value>), String> {
+    let app = &room.app;
     let job = template(app, row).await?;
     let job_type = job_type::find(&row.job_type).ok_or_else(|| format!("unknown job type '{}'", row.job_type))?;
     let mut staged = Staged {
@@ -118,7 +122,7 @@ async fn of_template(app: &App, row: &Execution, workspace: &Path) -> Result<(Pl
         ..Staged::default()
     };
     let mut urls = Map::new();
-    resolve(app, row, &mut staged, &mut urls).await?;
+    resolve(room, row, &mut staged, &mut urls).await?;
     let plan = job_type.plan(&staged).map_err(|error| error.to_string())?;
     Ok((plan, urls))
 }
@@ -173,7 +177,12 @@ async fn fetch_one(app: &App, url: &str, access: &Access<'_>, path: &Path) -> Re
 }
 
 /// Configs, params and args with secrets filled in, references to data sources replaced by urls, and input and output.
-async fn resolve(app: &App, row: &Execution, staged: &mut Staged, urls: &mut Map<String, Value>) -> Result<(), String> {
+async fn resolve(
+    room: &Room,
+    row: &Execution,
+    staged: &mut Staged,
+    urls: &mut Map<String, Value>,
+) -> Result<(), String> {
     let map = |key: &str| -> BTreeMap<String, Value> {
         let object = row.job_configs.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
         object.into_iter().collect()
@@ -182,7 +191,8 @@ async fn resolve(app: &App, row: &Execution, staged: &mut Staged, urls: &mut Map
     configs.extend(row.secret_configs.clone());
     let mut params = map("params");
     let references = References::of(&configs);
-    let mut resolver = Resolver { app, row, references, urls, credentials: Map::new() };
+    let opens_urls = room.engine.opens_urls();
+    let mut resolver = Resolver { app: &room.app, row, opens_urls, references, urls, credentials: Map::new() };
     for value in configs.values_mut().chain(params.values_mut()) {
         if let Value::String(text) = value {
             *text = resolver.text(text).await?;
@@ -192,8 +202,8 @@ async fn resolve(app: &App, row: &Execution, staged: &mut Staged, urls: &mut Map
     for arg in row.job_configs.get("args").and_then(Value::as_array).into_iter().flatten() {
         args.push(resolver.text(&job_type::text(arg)).await?);
     }
-    staged.input = resolver.source_path(row.input.as_ref()).await?;
-    staged.output = resolver.source_path(row.output.as_ref()).await?;
+    staged.input = resolver.source_place(row.input.as_ref()).await?;
+    staged.output = resolver.source_place(row.output.as_ref()).await?;
     for (key, value) in resolver.credentials {
         configs.entry(key).or_insert(value);
     }
@@ -206,6 +216,8 @@ async fn resolve(app: &App, row: &Execution, staged: &mut Staged, urls: &mut Map
 struct Resolver<'a> {
     app: &'a App,
     row: &'a Execution,
+    /// The engine opens input and output by their urls.
+    opens_urls: bool,
     references: References,
     urls: &'a mut Map<String, Value>,
     /// What the used sources bring along for the job's configs.
@@ -269,8 +281,8 @@ impl Resolver<'_> {
         url
     }
 
-    /// Input or output as a path of this host; nothing when it lies elsewhere.
-    async fn source_path(&mut self, id: Option<&DataSourceId>) -> Result<Option<PathBuf>, String> {
+    /// Input or output as the job sees it: a path of this host; nothing when it lies elsewhere and the engine does not open urls.
+    async fn source_place(&mut self, id: Option<&DataSourceId>) -> Result<Option<String>, String> {
         let Some(id) = id else { return Ok(None) };
         let source = {
             let mut conn = self.app.db().read().await.map_err(|error| error.to_string())?;
@@ -279,11 +291,15 @@ impl Resolver<'_> {
         let source = source.ok_or_else(|| format!("data source {id} does not exist any more"))?;
         let url = self.url(&source);
         let parts = UrlParts::of(&url);
+        if self.opens_urls {
+            return Ok(Some(url));
+        }
         let is_here = matches!(parts.scheme, "" | "file" | "hdfs" | "maprfs") && parts.host.is_empty();
         if !is_here {
             return Ok(None);
         }
         let path = self.app.roots().resolve(Path::new(parts.path));
-        path.map(Some).map_err(|error| format!("data source '{}': {error}", source.name))
+        let path = path.map_err(|error| format!("data source '{}': {error}", source.name))?;
+        Ok(Some(path.display().to_string()))
     }
 }

@@ -9,6 +9,7 @@ use foggara_domain::{
 };
 use foggara_engines::{Stop, Voided, failpoint};
 
+use super::observe::job_of;
 use crate::{
     duties::{cluster::Room, live::Done},
     rows::{Changed, Edit, change},
@@ -20,7 +21,7 @@ const ANSWER: Duration = Duration::from_secs(20);
 pub(in crate::duties) async fn void(room: Arc<Room>, row: Execution) -> Done {
     let tag = row.tag.clone().unwrap_or_else(|| Tag::of(&room.app.settings().installation, &row.id, row.attempt));
     let why = if row.deleted_at.is_some() { "deleted" } else { "cancelled" };
-    match room.engine.void(&tag, why).await {
+    match room.engine.void(job_of(&row, &tag), why).await {
         Ok(Voided::Yes) => Done { voided: Some(VoidFact::Voided), ..Done::default() },
         Ok(Voided::TooLate) => Done { voided: Some(VoidFact::TooLate), ..Done::default() },
         Err(error) => Done::trouble(error),
@@ -50,7 +51,7 @@ pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, hard: bool) 
     failpoint::pass("stop.committed");
     let Some(tag) = row.tag.clone() else { return Done::trouble("a stop of an execution without a tag") };
     let how = if hard { Stop::Hard } else { Stop::Gently };
-    let sent = tokio::time::timeout(ANSWER, room.engine.stop(&tag, how)).await;
+    let sent = tokio::time::timeout(ANSWER, room.engine.stop(job_of(&row, &tag), how)).await;
     failpoint::pass("stop.sent");
     let done = Done { row: Some(Changed::Kept(row)), ..Done::default() };
     match sent {
@@ -63,7 +64,7 @@ pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, hard: bool) 
 /// Passes the wish to suspend on and stores the engine's word for the outcome.
 pub(in crate::duties) async fn suspend(room: Arc<Room>, row: Execution) -> Done {
     let Some(tag) = &row.tag else { return Done::trouble("a suspend of an execution without a tag") };
-    let state = match room.engine.suspend(tag).await {
+    let state = match room.engine.suspend(job_of(&row, tag)).await {
         Ok(state) => state,
         Err(error @ foggara_engines::EngineError::Unreachable(_)) => return Done::trouble(error),
         // The engine says no: the job goes on, and the user sees that.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foggara_domain::{Caller, Error, Execution, ExecutionId, Result, Tag, redact::Secrets};
-use foggara_engines::{Engine, EngineError, LogPiece, Stream};
+use foggara_engines::{Engine, EngineError, JobRef, LogPiece, Stream};
 
 use super::{engine_of, get};
 use crate::App;
@@ -19,10 +19,9 @@ pub async fn logs(
 ) -> Result<LogPiece> {
     let row = get(app, caller, id).await?;
     let nothing = LogPiece { bytes: Vec::new(), next_offset: offset, size: 0 };
-    let Some(tag) = &row.tag else { return Ok(nothing) };
     let engine = engine_of(app, &row).await?;
     let engine = engine.unwrap_or_else(|| Arc::clone(app.plugins().nodes()));
-    let reader = LogReader { engine, tag: tag.clone(), stream, secrets: Secrets::of(&row.secret_configs) };
+    let Some(reader) = LogReader::of(engine, &row, stream) else { return Ok(nothing) };
     reader.piece(offset, limit).await.map_err(|error| Error::unavailable(format!("log of {id}: {error}")))
 }
 
@@ -30,6 +29,7 @@ pub async fn logs(
 pub(crate) struct LogReader {
     engine: Arc<dyn Engine>,
     tag: Tag,
+    reference: Option<String>,
     stream: Stream,
     secrets: Secrets,
 }
@@ -38,7 +38,8 @@ impl LogReader {
     /// Nothing while there was no attempt.
     pub(crate) fn of(engine: Arc<dyn Engine>, row: &Execution, stream: Stream) -> Option<Self> {
         let tag = row.tag.clone()?;
-        Some(Self { engine, tag, stream, secrets: Secrets::of(&row.secret_configs) })
+        let reference = row.engine_ref.clone();
+        Some(Self { engine, tag, reference, stream, secrets: Secrets::of(&row.secret_configs) })
     }
 
     /// The piece with its secrets hidden, also those that reach into it from its neighbours. Of a secret that the job has written
@@ -67,7 +68,8 @@ impl LogReader {
     }
 
     async fn read(&self, offset: u64, limit: usize) -> Result<LogPiece, EngineError> {
-        self.engine.logs(&self.tag, self.stream, offset, limit).await
+        let job = JobRef { tag: &self.tag, reference: self.reference.as_deref(), sent_at: None };
+        self.engine.logs(job, self.stream, offset, limit).await
     }
 }
 

@@ -1,0 +1,352 @@
+//! Engines that are services elsewhere: [`Remote`] makes an [`Engine`] of what a service's API can do.
+//!
+//! What all of them share is here: one list of all jobs per period instead of a question per job, launches that are ruled out,
+//! and logs that are kept when the job is over, since the service forgets them. What is their own is a [`Service`]: how the list
+//! is read, how a job is submitted so that it is found by its tag, how it is killed.
+
+pub mod rest;
+mod survey;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use foggara_domain::{Tag, plan::PlanKind};
+use tokio::sync::Notify;
+
+use self::survey::Surveys;
+pub use self::survey::{Seen, Survey};
+use crate::{
+    Ability, Engine, EngineError, JobRef, Launch, Launched, LogPiece, Observed, Stop, Stream, Voided, local::read_log,
+};
+
+/// How old a list may be to answer how a job is. The owner asks every second; together a change is noticed within two.
+const PERIOD: Duration = Duration::from_millis(500);
+/// How much of a log is fetched at once when it is kept.
+const PIECE: usize = 1 << 20;
+/// Says beside a job's logs that they are whole.
+const KEPT: &str = ".kept";
+
+/// What a service elsewhere can do. Errors: [`EngineError::Unreachable`] when nothing is known, [`EngineError::NotSent`] when no
+/// connection came about, [`EngineError::Refused`] when it said no to a submission.
+#[async_trait]
+pub trait Service: Send + Sync {
+    /// Name of the plugin.
+    fn plugin(&self) -> &'static str;
+
+    /// Whether it runs this kind of plan.
+    fn ability(&self, kind: PlanKind) -> Ability;
+
+    /// See [`Engine::max_running`].
+    fn max_running(&self) -> Option<usize>;
+
+    /// See [`Engine::launch_limit`].
+    fn launch_limit(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    /// See [`Engine::repeats`].
+    fn repeats(&self) -> bool {
+        true
+    }
+
+    /// See [`Engine::artifacts`].
+    fn artifacts(&self) -> Option<&str> {
+        None
+    }
+
+    /// See [`Engine::opens_urls`].
+    fn opens_urls(&self) -> bool {
+        true
+    }
+
+    /// All jobs of this installation that the service has, also ended ones that it still knows, in as few requests as it takes and
+    /// never one per job. It fails unless the service is ready: what is missing in a list of a service that is still starting is
+    /// not gone.
+    async fn survey(&self) -> Result<Survey, EngineError>;
+
+    /// A job that is not in the list, for services that can be asked for it in another way or that have a word to say before they
+    /// call it absent. Asked for jobs only that were launched, and whose absence somebody wants to know.
+    async fn look_for(&self, job: JobRef<'_>, survey: &Survey) -> Result<Option<Seen>, EngineError> {
+        let _ = (job, survey);
+        Ok(None)
+    }
+
+    /// More about a job that the list shows as ended: the reason, which the list may lack. Asked once or a few times per job.
+    async fn last_word(&self, job: JobRef<'_>, seen: &Seen) -> Result<Observed, EngineError> {
+        let _ = job;
+        Ok(seen.observed.clone())
+    }
+
+    /// Submits a job so that it is found by its tag. It was looked for before and was not there.
+    async fn submit(&self, launch: &Launch<'_>) -> Result<Launched, EngineError>;
+
+    /// Keeps whatever a submission left behind on this side from having an effect later (a client process that still runs). Done
+    /// before the service is asked whether it has the job.
+    async fn rule_out(&self, job: JobRef<'_>, why: &str) -> Result<(), EngineError> {
+        let _ = (job, why);
+        Ok(())
+    }
+
+    /// Sends a stop to a job that the list shows as not ended.
+    async fn kill(&self, job: JobRef<'_>, seen: &Seen, how: Stop) -> Result<(), EngineError>;
+
+    /// Bytes of a log from an offset on, as long as the service has it; empty where there is none (yet).
+    async fn log(&self, job: JobRef<'_>, stream: Stream, offset: u64, limit: usize) -> Result<LogPiece, EngineError>;
+
+    /// Removes what this side keeps of a job.
+    async fn forget(&self, job: JobRef<'_>) -> Result<(), EngineError> {
+        let _ = job;
+        Ok(())
+    }
+}
+
+/// What every remote engine is told.
+#[derive(Clone, Debug)]
+pub struct RemoteSettings {
+    /// The data directory: kept logs lie in `logs/<tag>` below it, where the application also removes them.
+    pub data_dir: PathBuf,
+    /// Bytes kept of each log of a job.
+    pub log_limit: u64,
+}
+
+/// The engine of a service.
+pub struct Remote<S> {
+    service: S,
+    settings: RemoteSettings,
+    surveys: Surveys,
+    launches: Mutex<Launches>,
+    changed: Arc<Notify>,
+}
+
+/// What this process knows of launches; the database and the service know the rest.
+#[derive(Default)]
+struct Launches {
+    /// Being submitted.
+    under_way: BTreeSet<Tag>,
+    /// Ruled out.
+    void: BTreeSet<Tag>,
+    /// Answered at this time: a list that was begun earlier need not hold them.
+    known: BTreeMap<Tag, Instant>,
+}
+
+/// A launch under way, until it is dropped, also with the task that waited for it.
+struct UnderWay<'a> {
+    launches: &'a Mutex<Launches>,
+    tag: &'a Tag,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut launches = self.launches.lock().unwrap_or_else(PoisonError::into_inner);
+        launches.under_way.remove(self.tag);
+        // Whether it had an effect or not: no list from before may answer for it.
+        launches.known.insert(self.tag.clone(), Instant::now());
+    }
+}
+
+impl<S: Service> Remote<S> {
+    /// The engine of a service.
+    pub fn new(service: S, settings: RemoteSettings) -> Self {
+        Self {
+            service,
+            settings,
+            surveys: Surveys::default(),
+            launches: Mutex::default(),
+            changed: Arc::new(Notify::new()),
+        }
+    }
+
+    fn launches(&self) -> std::sync::MutexGuard<'_, Launches> {
+        self.launches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A list that was begun now or later.
+    async fn fresh(&self) -> Result<Arc<Survey>, EngineError> {
+        self.surveys.since(Instant::now(), &self.service).await
+    }
+
+    /// A list that is new enough to say how a job is.
+    async fn recent(&self, tag: &Tag) -> Result<Arc<Survey>, EngineError> {
+        let oldest = Instant::now().checked_sub(PERIOD).unwrap_or_else(Instant::now);
+        let known = self.launches().known.get(tag).copied();
+        let survey = self.surveys.since(known.map_or(oldest, |known| known.max(oldest)), &self.service).await?;
+        if known.is_some_and(|known| known <= oldest) {
+            self.launches().known.remove(tag);
+        }
+        Ok(survey)
+    }
+
+    async fn seen(&self, job: JobRef<'_>, survey: &Survey) -> Result<Option<Seen>, EngineError> {
+        match survey.jobs.get(job.tag) {
+            Some(seen) => Ok(Some(seen.clone())),
+            None => self.service.look_for(job, survey).await,
+        }
+    }
+
+    fn logs_folder(&self, tag: &Tag) -> PathBuf {
+        self.settings.data_dir.join("logs").join(tag.as_str())
+    }
+
+    /// Copies the logs of an ended job, while the service has them. What cannot be had does not keep the job from its end.
+    async fn keep_logs(&self, job: JobRef<'_>) {
+        let folder = self.logs_folder(job.tag);
+        if folder.join(KEPT).exists() {
+            return;
+        }
+        let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+        let kept = async {
+            fs::create_dir_all(&folder).map_err(failed)?;
+            for stream in [Stream::Stdout, Stream::Stderr] {
+                self.keep_log(job, stream, &folder).await?;
+            }
+            fs::write(folder.join(KEPT), "").map_err(failed)
+        };
+        let kept: Result<(), String> = kept.await;
+        if let Err(why) = kept {
+            tracing::warn!(tag = %job.tag, "the log of an ended job cannot be kept: {why}");
+        }
+    }
+
+    async fn keep_log(&self, job: JobRef<'_>, stream: Stream, folder: &Path) -> Result<(), String> {
+        use std::io::Write;
+        let part = folder.join(format!(".{}.part", stream.name()));
+        let failed = |error: std::io::Error| format!("{}: {error}", part.display());
+        let mut file = fs::File::create(&part).map_err(failed)?;
+        let mut offset = 0;
+        loop {
+            let piece = self.service.log(job, stream, offset, PIECE).await.map_err(|error| error.to_string())?;
+            if piece.bytes.is_empty() {
+                break;
+            }
+            file.write_all(&piece.bytes).map_err(failed)?;
+            offset = piece.next_offset;
+            if offset >= self.settings.log_limit {
+                let words = b"\n[... the rest of this log was left out: it is over its limit ...]\n";
+                file.write_all(words).map_err(failed)?;
+                break;
+            }
+        }
+        fs::rename(&part, folder.join(stream.name())).map_err(failed)
+    }
+}
+
+#[async_trait]
+impl<S: Service> Engine for Remote<S> {
+    fn plugin(&self) -> &'static str {
+        self.service.plugin()
+    }
+
+    fn ability(&self, kind: PlanKind) -> Ability {
+        self.service.ability(kind)
+    }
+
+    fn max_running(&self) -> Option<usize> {
+        self.service.max_running()
+    }
+
+    fn launch_limit(&self) -> Duration {
+        self.service.launch_limit()
+    }
+
+    fn repeats(&self) -> bool {
+        self.service.repeats()
+    }
+
+    fn artifacts(&self) -> Option<&str> {
+        self.service.artifacts()
+    }
+
+    fn opens_urls(&self) -> bool {
+        self.service.opens_urls()
+    }
+
+    fn changed(&self) -> Arc<Notify> {
+        Arc::clone(&self.changed)
+    }
+
+    async fn find(&self, job: JobRef<'_>) -> Result<Option<Launched>, EngineError> {
+        let survey = self.fresh().await?;
+        let seen = self.seen(job, &survey).await?;
+        Ok(seen.map(|seen| Launched { reference: seen.reference, incarnation: survey.incarnation.clone(), note: None }))
+    }
+
+    async fn launch(&self, launch: Launch<'_>) -> Result<Launched, EngineError> {
+        let _under_way = {
+            let mut launches = self.launches();
+            if launches.void.contains(launch.tag) {
+                return Err(EngineError::Voided);
+            }
+            if !launches.under_way.insert(launch.tag.clone()) {
+                return Err(EngineError::Unreachable("its launch is under way already".to_owned()));
+            }
+            UnderWay { launches: &self.launches, tag: launch.tag }
+        };
+        self.service.submit(&launch).await
+    }
+
+    /// Waits for nothing: while the launch is under way nobody can say, and the caller asks again (lifecycle.md "Stop until gone").
+    async fn void(&self, job: JobRef<'_>, why: &str) -> Result<Voided, EngineError> {
+        {
+            let mut launches = self.launches();
+            launches.void.insert(job.tag.clone());
+            if launches.under_way.contains(job.tag) {
+                return Err(EngineError::Unreachable("its launch is under way; the answer is awaited".to_owned()));
+            }
+        }
+        self.service.rule_out(job, why).await?;
+        let found = self.find(job).await?;
+        // Where a lost launch may have had an effect that cannot be found, only stopping it is safe.
+        let may_be_there = !self.service.repeats() && job.sent_at.is_some();
+        Ok(if found.is_some() || may_be_there { Voided::TooLate } else { Voided::Yes })
+    }
+
+    async fn observe(&self, job: JobRef<'_>) -> Result<Observed, EngineError> {
+        let survey = self.recent(job.tag).await?;
+        let Some(seen) = self.seen(job, &survey).await? else {
+            return Ok(Observed::Absent { incarnation: survey.incarnation.clone() });
+        };
+        if !matches!(seen.observed, Observed::Ended(_)) {
+            return Ok(seen.observed);
+        }
+        let last = self.service.last_word(job, &seen).await?;
+        self.keep_logs(job).await;
+        Ok(last)
+    }
+
+    async fn stop(&self, job: JobRef<'_>, how: Stop) -> Result<(), EngineError> {
+        let survey = self.recent(job.tag).await?;
+        match self.seen(job, &survey).await? {
+            Some(seen) if !matches!(seen.observed, Observed::Ended(_)) => self.service.kill(job, &seen, how).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<Tag>, EngineError> {
+        let survey = self.fresh().await?;
+        let live = survey.jobs.iter().filter(|(_, seen)| !matches!(seen.observed, Observed::Ended(_)));
+        Ok(live.map(|(tag, _)| tag.clone()).filter(|tag| tag.as_str().starts_with(prefix)).collect())
+    }
+
+    async fn logs(&self, job: JobRef<'_>, stream: Stream, offset: u64, limit: usize) -> Result<LogPiece, EngineError> {
+        let folder = self.logs_folder(job.tag);
+        if !folder.join(KEPT).exists() {
+            return self.service.log(job, stream, offset, limit).await;
+        }
+        let file = folder.join(stream.name());
+        read_log(&file, offset, limit).map_err(|error| EngineError::Unreachable(format!("{}: {error}", file.display())))
+    }
+
+    async fn forget(&self, job: JobRef<'_>) -> Result<(), EngineError> {
+        self.service.forget(job).await?;
+        let mut launches = self.launches();
+        launches.void.remove(job.tag);
+        launches.known.remove(job.tag);
+        Ok(())
+    }
+}

@@ -1,0 +1,266 @@
+//! A client for the REST of engines: several addresses of one service, of which one is active; log-in; errors that say which
+//! address answered what. Redirects are not followed, since a credential would go along: an address that redirects is taken as not
+//! the active one.
+
+use std::{
+    error::Error,
+    fmt,
+    path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use foggara_domain::Secret;
+use reqwest::{Certificate, Client, Method, RequestBuilder, StatusCode, header::AUTHORIZATION, redirect::Policy};
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::EngineError;
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(20);
+/// How much of an unexpected answer is told.
+const TOLD: usize = 300;
+
+/// Who we are to the service.
+#[derive(Clone)]
+pub enum Auth {
+    /// Nobody in particular.
+    None,
+    /// `user.name=`, Hadoop's simple way: the service believes it.
+    HadoopUser(String),
+    /// A token in a file, which is read for each request since others renew it.
+    TokenFile(PathBuf),
+    /// A token that does not change.
+    Bearer(Secret),
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::HadoopUser(user) => write!(f, "HadoopUser({user})"),
+            Self::TokenFile(path) => write!(f, "TokenFile({})", path.display()),
+            Self::Bearer(_) => f.write_str("Bearer"),
+        }
+    }
+}
+
+/// Where a service is.
+#[derive(Clone, Debug)]
+pub struct RestSettings {
+    /// What it is called in errors: "the ResourceManager".
+    pub service: &'static str,
+    /// Its addresses with commas between them, `http://host:port`; more than one where others stand by.
+    pub urls: String,
+    /// Certificates (PEM) that are trusted beside those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// Who we are.
+    pub auth: Auth,
+}
+
+/// The client.
+pub struct Rest {
+    service: &'static str,
+    bases: Vec<Url>,
+    /// Which of them answered last.
+    active: AtomicUsize,
+    client: Client,
+    auth: Auth,
+}
+
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body.
+    pub bytes: Vec<u8>,
+    /// Who was asked, for errors.
+    pub asked: String,
+    /// The service, for errors.
+    pub service: &'static str,
+}
+
+impl Rest {
+    /// Checks the settings; the error is for the user. A rustls provider must be installed in the process.
+    pub fn new(settings: RestSettings) -> Result<Self, String> {
+        let mut bases = Vec::new();
+        for text in settings.urls.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+            bases.push(base(text)?);
+        }
+        if bases.is_empty() {
+            return Err(format!("no address of {} is given; it looks like http://host:port", settings.service));
+        }
+        let mut client = Client::builder()
+            .connect_timeout(CONNECT)
+            .timeout(ANSWER)
+            .redirect(Policy::none())
+            .no_proxy()
+            .user_agent(concat!("foggara/", env!("CARGO_PKG_VERSION")));
+        if let Some(file) = &settings.ca_file {
+            let pem = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+            let bundle = Certificate::from_pem_bundle(&pem);
+            for certificate in bundle.map_err(|_| format!("{} holds no PEM certificates", file.display()))? {
+                client = client.add_root_certificate(certificate);
+            }
+        }
+        let client = client.build().map_err(|error| format!("cannot make an HTTP client: {error}"))?;
+        Ok(Self { service: settings.service, bases, active: AtomicUsize::new(0), client, auth: settings.auth })
+    }
+
+    /// Sends a request to the active address, and to the others when that one stands by or cannot be connected to. `path` begins
+    /// with a slash and may hold a query; `fill` adds a body or headers.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        fill: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Answer, EngineError> {
+        let first = self.active.load(Ordering::Relaxed);
+        let mut trouble = None;
+        for step in 0..self.bases.len() {
+            let index = (first + step) % self.bases.len();
+            match self.send_to(&self.bases[index], method.clone(), path, &fill).await {
+                Ok(answer) if answer.status.is_redirection() || answer.stands_by() => {
+                    trouble = Some(EngineError::NotSent(format!(
+                        "{} at {} stands by or redirects ({}): is its address right?",
+                        self.service, answer.asked, answer.status
+                    )));
+                }
+                Ok(answer) => {
+                    self.active.store(index, Ordering::Relaxed);
+                    return Ok(answer);
+                }
+                Err(error @ EngineError::NotSent(_)) => trouble = Some(error),
+                // It may have had an effect: asking another would ask twice.
+                Err(error) => return Err(error),
+            }
+        }
+        Err(trouble.unwrap_or_else(|| EngineError::NotSent(format!("{} has no address", self.service))))
+    }
+
+    /// `GET`, and the answer as JSON of this shape.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, EngineError> {
+        self.send(Method::GET, path, |request| request).await?.good()?.json()
+    }
+
+    async fn send_to(
+        &self,
+        base: &Url,
+        method: Method,
+        path: &str,
+        fill: &impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Answer, EngineError> {
+        let text = format!("{}{path}", base.as_str().trim_end_matches('/'));
+        let mut url =
+            Url::parse(&text).map_err(|error| EngineError::Refused(format!("'{path}' makes no address: {error}")))?;
+        let asked = format!("{method} {}{}", base.as_str().trim_end_matches('/'), url.path());
+        if let Auth::HadoopUser(user) = &self.auth {
+            url.query_pairs_mut().append_pair("user.name", user);
+        }
+        let mut request = fill(self.client.request(method, url));
+        match &self.auth {
+            Auth::None | Auth::HadoopUser(_) => {}
+            Auth::Bearer(token) => request = request.bearer_auth(token.reveal()),
+            Auth::TokenFile(file) => {
+                let token = tokio::fs::read_to_string(file).await;
+                let token = token.map_err(|error| {
+                    EngineError::NotSent(format!("the token of {}: {}: {error}", self.service, file.display()))
+                })?;
+                request = request.header(AUTHORIZATION, format!("Bearer {}", token.trim()));
+            }
+        }
+        let answer = request.send().await.map_err(|error| self.broken(&asked, &error))?;
+        let status = answer.status();
+        let bytes = answer.bytes().await.map_err(|error| self.broken(&asked, &error))?.to_vec();
+        Ok(Answer { status, bytes, asked, service: self.service })
+    }
+
+    fn broken(&self, asked: &str, error: &reqwest::Error) -> EngineError {
+        // The innermost cause; the outer texts hold the whole url.
+        let cause = std::iter::successors(error.source(), |inner| (*inner).source()).last();
+        let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+        if error.is_connect() {
+            return EngineError::NotSent(format!("{} cannot be reached ({asked}){cause}", self.service));
+        }
+        let what = if error.is_timeout() { "did not answer in time" } else { "broke off" };
+        EngineError::Unreachable(format!("{} {what} ({asked}){cause}", self.service))
+    }
+}
+
+/// An address as it stands in settings.
+fn base(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text)
+        .map_err(|error| format!("'{text}' is no address ({error}); it looks like http://host:port"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(format!("'{text}' is no address of a web service; it looks like http://host:port"));
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+        return Err(format!(
+            "the address of {} holds credentials or a query: give it without",
+            url.host_str().unwrap_or("")
+        ));
+    }
+    Ok(url)
+}
+
+impl Answer {
+    /// Hadoop's services that stand by say so with a page or a header; they answer nothing else.
+    fn stands_by(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE || self.bytes.starts_with(b"This is standby RM")
+    }
+
+    /// The answer, if its status says that all went well.
+    pub fn good(self) -> Result<Self, EngineError> {
+        if self.status.is_success() {
+            return Ok(self);
+        }
+        Err(self.unexpected())
+    }
+
+    /// Nothing where the status is 404; the answer otherwise, if all went well.
+    pub fn found(self) -> Result<Option<Self>, EngineError> {
+        if self.status == StatusCode::NOT_FOUND { Ok(None) } else { self.good().map(Some) }
+    }
+
+    /// What to say of an answer that nobody expected.
+    pub fn unexpected(&self) -> EngineError {
+        let what = match self.status {
+            StatusCode::UNAUTHORIZED => " does not know us: the credential is missing, wrong or over",
+            StatusCode::FORBIDDEN => " does not allow it to the configured user",
+            _ => "",
+        };
+        EngineError::Unreachable(format!(
+            "{}{what} ({} answered {}: {})",
+            self.service,
+            self.asked,
+            self.status,
+            self.text()
+        ))
+    }
+
+    /// The beginning of the body as one line.
+    pub fn text(&self) -> String {
+        let text = String::from_utf8_lossy(&self.bytes);
+        let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        match line.char_indices().nth(TOLD) {
+            Some((end, _)) => format!("{} ...", &line[..end]),
+            None => line,
+        }
+    }
+
+    /// The body as JSON of this shape. Something else that answers at the address is named.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, EngineError> {
+        serde_json::from_slice(&self.bytes).map_err(|error| {
+            EngineError::Unreachable(format!(
+                "{} does not answer as {} does ({error}): {}",
+                self.asked,
+                self.service,
+                self.text()
+            ))
+        })
+    }
+}

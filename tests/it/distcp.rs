@@ -398,6 +398,7 @@ impl Job {
             logs: place.path("logs"),
         };
         let launch = Launch {
+            urls: &BTreeMap::new(),
             tag: &job.tag,
             job_type: "DistCp",
             job_name: "copy",

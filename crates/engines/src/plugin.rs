@@ -48,6 +48,8 @@ pub struct ConfigItem {
     pub default: Value,
     /// Whether it is set for a node group rather than for the cluster.
     pub of_node: bool,
+    /// Whether only the operator's configuration (`[clusters.NAME]`) may set it: it names a file of this host.
+    pub operator: bool,
 }
 
 /// Kinds of settings.

@@ -35,6 +35,7 @@ impl LocalPlugin {
             kind: ConfigKind::Number,
             default,
             of_node: true,
+            operator: false,
         };
         let description = Description {
             title: "Local processes",

@@ -75,6 +75,7 @@ impl SparkPlugin {
             kind,
             default,
             of_node,
+            operator: false,
         };
         let number = ConfigKind::Number;
         let text = ConfigKind::Text;
@@ -115,6 +116,7 @@ impl SparkPlugin {
                     kind: number,
                     default: json!(1),
                     of_node: false,
+                    operator: false,
                 },
             ],
         };

@@ -109,6 +109,8 @@ pub trait Service: Send + Sync {
 /// What every remote engine is told.
 #[derive(Clone, Debug)]
 pub struct RemoteSettings {
+    /// What every tag of this installation begins with ([`Tag::prefix`]).
+    pub prefix: String,
     /// The data directory: kept logs lie in `logs/<tag>` below it, where the application also removes them.
     pub data_dir: PathBuf,
     /// Bytes kept of each log of a job.

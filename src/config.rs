@@ -112,6 +112,8 @@ sections! {
     Jobs "jobs" {
         /// Seconds that a gentle stop may take before the job is killed.
         kill_grace: u64 = 10,
+        /// Seconds that a job may be unknown to its engine, which is up and does not list it, before it counts as lost.
+        unknown_seconds: u64 = 10,
         /// Days that the hidden record of a deleted execution is kept after its job is known to be gone.
         tombstone_days: u64 = 30,
         /// Seconds without a server at a host after which its executions end as "host lost".

@@ -196,6 +196,7 @@ pub async fn app(
         installation: foggara_db::meta::installation(&db).await?,
         host,
         kill_grace: seconds(config.jobs.kill_grace),
+        unknown_for: seconds(config.jobs.unknown_seconds),
         tombstone_keep: seconds(config.jobs.tombstone_days.saturating_mul(24 * 3600)),
         sahara_strict: config.jobs.sahara_strict,
         max_waiting: config.jobs.max_waiting,

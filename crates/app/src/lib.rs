@@ -50,6 +50,8 @@ pub struct Settings {
     pub host: String,
     /// How long a gentle stop may take.
     pub kill_grace: Duration,
+    /// How long a ready engine may not know a job that nobody stopped before it counts as lost.
+    pub unknown_for: Duration,
     /// How long a tombstone is kept after the evidence that the job is gone.
     pub tombstone_keep: Duration,
     /// Deleted executions stay visible as TOBEKILLED until they are gone.

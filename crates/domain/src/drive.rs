@@ -18,8 +18,10 @@ pub const STAGING_DEADLINE: Duration = Duration::from_secs(2 * 3600);
 pub const LAUNCH_DEADLINE: Duration = Duration::from_secs(900);
 /// How long a stop may take before the phase is given up; the duty stays open without end.
 pub const STOPPING_DEADLINE: Duration = Duration::from_secs(3600);
-/// How long a ready engine may have forgotten a job before it counts as lost, at least two polls.
+/// After how many polls in a row without the job it counts as gone, when it was to be stopped.
 pub const ABSENT_POLLS: u32 = 2;
+/// What is shown as the engine's word while a ready engine does not know a job that nobody stopped.
+pub const UNKNOWN: &str = "UNKNOWN";
 
 /// What the owner of a cluster knows of an execution beside its row.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +44,9 @@ pub struct Facts {
     pub stops: Option<(Timestamp, u32)>,
     /// How long a gentle stop may take.
     pub kill_grace: Duration,
+    /// After how many polls in a row without the job a job that nobody stopped counts as lost, at least [`ABSENT_POLLS`]. Until
+    /// then it is shown as [`UNKNOWN`].
+    pub unknown_polls: u32,
 }
 
 /// State of the cluster.
@@ -348,7 +353,7 @@ fn launching(row: &Execution, facts: &Facts, now: Timestamp) -> Step {
     }
     match facts.word {
         _ if row.engine_ref.is_none() => Step::Launch,
-        Word::Absent { polls, .. } if polls >= ABSENT_POLLS => lost(facts),
+        Word::Absent { polls, .. } if polls >= facts.unknown_polls.max(ABSENT_POLLS) => lost(facts),
         _ => Step::Observe,
     }
 }
@@ -356,8 +361,16 @@ fn launching(row: &Execution, facts: &Facts, now: Timestamp) -> Step {
 fn running(row: &Execution, facts: &Facts, now: Timestamp) -> Step {
     match &facts.word {
         Word::Ended(end) => return Step::Settle(end.clone()),
-        Word::Absent { polls, .. } if *polls >= ABSENT_POLLS => {
-            return if row.stop_sent_at.is_some() { gone_after_stop(row, facts) } else { lost(facts) };
+        Word::Absent { polls, .. } if *polls >= ABSENT_POLLS && row.stop_sent_at.is_some() => {
+            return gone_after_stop(row, facts);
+        }
+        Word::Absent { polls, .. } if *polls >= facts.unknown_polls.max(ABSENT_POLLS) && row.stop_sent_at.is_none() => {
+            return lost(facts);
+        }
+        Word::Absent { .. }
+            if row.phase == Phase::Running && !stop_wanted(row) && row.engine_state.as_deref() != Some(UNKNOWN) =>
+        {
+            return Step::Run(Some(UNKNOWN.to_owned()));
         }
         Word::Running(state) if *state != row.engine_state && row.phase == Phase::Running => {
             return Step::Run(state.clone());

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::{
     ClusterId, DataSourceId, ExecutionId, JobId, ProjectId, Tag, Timestamp, UserId,
     direct::Direct,
-    status::{Duty, Outcome, Phase, Wish},
+    status::{Duty, FINER, Outcome, Phase, Wish},
 };
 
 /// One run of a job template on a cluster, with all that we know and owe.
@@ -198,11 +198,16 @@ impl Execution {
         }
         match self.phase {
             Phase::Waiting | Phase::Staging => "PENDING",
-            Phase::Launching => self.engine_state.as_deref().unwrap_or("READYTORUN"),
+            Phase::Launching => self.finer_status().unwrap_or("READYTORUN"),
             Phase::Running | Phase::Stopping | Phase::Settling | Phase::Ended => {
-                self.engine_state.as_deref().unwrap_or("RUNNING")
+                self.finer_status().unwrap_or("RUNNING")
             }
         }
+    }
+
+    /// The engine's word where Sahara has it too; what else an engine says is for our own API.
+    fn finer_status(&self) -> Option<&str> {
+        self.engine_state.as_deref().filter(|state| FINER.contains(state))
     }
 
     /// Whether nothing changes any more and nothing is owed.

@@ -100,5 +100,9 @@ pub enum Duty {
     StopUntilGone,
 }
 
+/// Statuses of Sahara that are an engine's own word (sahara-v1.1.md section 8.3).
+pub const FINER: [&str; 8] =
+    ["PENDING", "PREP", "PREPSUSPENDED", "READYTORUN", "RUNNING", "SUSPENDED", "TOBESUSPENDED", "SUSPENDFAILED"];
+
 /// Statuses from which a job can be suspended.
 pub const SUSPENDABLE: [&str; 2] = ["PREP", "RUNNING"];

@@ -8,7 +8,7 @@ use foggara_domain::{
     Execution, ExecutionId, Tag, Timestamp,
     drive::{
         Call, ClusterFact, End, Facts, LAUNCH_DEADLINE, STAGING_DEADLINE, STOPPING_DEADLINE, Slot, Staged, Step,
-        VoidFact, Word, decide, evidence, evidence_of, next_step,
+        UNKNOWN, VoidFact, Word, decide, evidence, evidence_of, next_step,
     },
     status::{Duty, Outcome, Phase, Wish},
 };
@@ -96,6 +96,7 @@ impl World {
                 voided: VoidFact::Open,
                 stops: None,
                 kill_grace: GRACE,
+                unknown_polls: 4,
             },
             job: Job::Never,
             voided: false,
@@ -373,6 +374,46 @@ fn a_stop_during_a_launch_rules_the_launch_out() {
     world.row.duty = Duty::StopUntilGone;
     world.facts.call = Some(Call::Launch);
     assert_eq!(next_step(&world.row, &world.facts, world.now), Step::Void);
+}
+
+#[test]
+fn a_job_that_the_engine_forgot_is_shown_as_unknown_before_it_is_lost() {
+    let mut world = World::new();
+    world.row.phase = Phase::Running;
+    world.row.engine_ref = Some("ref".to_owned());
+    world.row.launch_sent_at = Some(world.now);
+    world.facts.word = Word::Absent { polls: 1, same_incarnation: true };
+    assert_eq!(next_step(&world.row, &world.facts, world.now), Step::Run(Some(UNKNOWN.to_owned())));
+    world.row.engine_state = Some(UNKNOWN.to_owned());
+    assert_eq!(world.row.status(), "RUNNING", "Sahara has no such word");
+    assert_eq!(next_step(&world.row, &world.facts, world.now), Step::Observe);
+    world.facts.word = Word::Running(None);
+    assert_eq!(next_step(&world.row, &world.facts, world.now), Step::Run(None), "it was found again");
+    world.facts.word = Word::Absent { polls: 4, same_incarnation: false };
+    let step = next_step(&world.row, &world.facts, world.now);
+    assert!(matches!(step, Step::End { outcome: Outcome::Failed, owed: false, .. }), "{step:?}");
+}
+
+#[test]
+fn a_launch_that_nobody_can_ask_about_ends_with_its_duty_open() {
+    let mut world = World::new();
+    world.row.phase = Phase::Launching;
+    world.row.launch_sent_at = Some(world.now);
+    world.facts.word = Word::LaunchUnknown("no answer".to_owned());
+    match next_step(&world.row, &world.facts, world.now) {
+        Step::End { outcome: Outcome::Failed, reason, owed: true } => assert_eq!(reason, "launch_unknown: no answer"),
+        step => panic!("{step:?}"),
+    }
+    // The duty ends when the engine is asked and knows nothing, and not by ruling out what may have happened.
+    world.row.phase = Phase::Ended;
+    world.row.duty = Duty::StopUntilGone;
+    assert_eq!(next_step(&world.row, &world.facts, world.now), Step::Void);
+    world.facts.voided = VoidFact::TooLate;
+    assert_eq!(next_step(&world.row, &world.facts, world.now), Step::Stop { hard: false });
+    world.facts.stops = Some((world.now, 1));
+    assert_eq!(next_step(&world.row, &world.facts, world.now), Step::Observe);
+    world.facts.word = Word::Absent { polls: 2, same_incarnation: true };
+    assert_eq!(next_step(&world.row, &world.facts, world.now), Step::Close(evidence::ABSENT));
 }
 
 #[test]

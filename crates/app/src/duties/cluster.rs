@@ -212,12 +212,8 @@ impl Loop {
         if live.held_back() {
             return;
         }
-        let facts = live.facts(
-            self.cluster_fact(),
-            self.slot(&live.row),
-            self.room.engine.stages(),
-            self.room.app.settings().kill_grace,
-        );
+        let facts =
+            live.facts(self.cluster_fact(), self.slot(&live.row), self.room.engine.stages(), self.room.app.settings());
         let evidence = foggara_domain::drive::evidence_of(&live.row, &facts);
         let row = live.row.clone();
         let room = Arc::clone(&self.room);

@@ -10,7 +10,7 @@ use foggara_domain::{
 use tokio::{task::AbortHandle, time::Instant};
 
 use super::steps::stage::Prepared;
-use crate::rows::Changed;
+use crate::{Settings, rows::Changed};
 
 /// An execution that its owner works on.
 pub(super) struct Live {
@@ -98,7 +98,7 @@ impl Live {
     }
 
     /// The facts for the state machine.
-    pub fn facts(&self, cluster: ClusterFact, slot: Slot, stages: bool, kill_grace: Duration) -> Facts {
+    pub fn facts(&self, cluster: ClusterFact, slot: Slot, stages: bool, settings: &Settings) -> Facts {
         Facts {
             cluster,
             slot,
@@ -115,7 +115,9 @@ impl Live {
             word: self.word.clone(),
             voided: self.voided,
             stops: self.stops,
-            kill_grace,
+            kill_grace: settings.kill_grace,
+            // The engine is asked once a second.
+            unknown_polls: u32::try_from(settings.unknown_for.as_secs()).unwrap_or(u32::MAX),
         }
     }
 

@@ -4,6 +4,8 @@
 //! Later wins: defaults, the file (`--config`, else FOGGARA_CONFIG, else DIR/foggara.toml if it is there), variables
 //! `FOGGARA__SECTION__KEY`, flags.
 
+mod clusters;
+
 use std::{
     collections::BTreeMap,
     fmt::Write,
@@ -13,6 +15,8 @@ use std::{
 use foggara_domain::Secret;
 use serde::{Deserialize, Serialize, Serializer};
 use toml::{Table, Value};
+
+pub use self::clusters::ClusterSection;
 
 /// A setting in the reference.
 struct Entry {
@@ -245,6 +249,8 @@ pub struct Config {
     pub sim: Sim,
     /// `[sql]`
     pub sql: Sql,
+    /// `[clusters.NAME]`
+    pub clusters: BTreeMap<String, ClusterSection>,
 }
 
 /// Prefix of variables.
@@ -275,6 +281,7 @@ pub fn print_reference() -> String {
             }
         }
     }
+    text.push_str(clusters::REFERENCE);
     text
 }
 
@@ -316,12 +323,16 @@ impl Sources {
             table = text.parse::<Table>().map_err(|error| format!("{}: {error}", path.display()))?;
             let mut keys = Vec::new();
             walk(&table, &mut Vec::new(), &mut keys);
-            for key in keys {
-                known(&key).map_err(|reason| format!("{}: {key}: {reason}", path.display()))?;
+            for key in keys.iter().filter(|key| !clusters::is_theirs(key)) {
+                known(key).map_err(|reason| format!("{}: {key}: {reason}", path.display()))?;
             }
         }
         for (name, text) in &self.variables {
             let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
+            if clusters::is_theirs(&key) {
+                insert(&mut table, &key, variable_value(text));
+                continue;
+            }
             let setting = known(&key).map_err(|reason| format!("{name}: {reason}"))?;
             insert(&mut table, &key, if setting.is_text() { Value::from(text.as_str()) } else { variable_value(text) });
         }
@@ -351,7 +362,7 @@ const LONGEST: u64 = 10 * 366 * 24 * 3600;
 impl Config {
     /// What types cannot say. The error names the setting and the reason.
     fn check(&self) -> Result<(), (&'static str, String)> {
-        let Self { server, keystone, jobs, local, stores, limits, sim, sql } = self;
+        let Self { server, keystone, jobs, local, stores, limits, sim, sql, clusters } = self;
         let count = |value: Option<usize>| value.map_or(1, |value| u64::try_from(value).unwrap_or(u64::MAX));
         for (key, value, least, most) in [
             ("server.token_lifetime", server.token_lifetime, 1, LONGEST),
@@ -395,6 +406,7 @@ impl Config {
         if let Some(root) = stores.file.roots.iter().flatten().find(|root| !root.is_absolute()) {
             return Err(("stores.file.roots", format!("{} is not an absolute path", root.display())));
         }
+        clusters::check(clusters).map_err(|reason| ("clusters", reason))?;
         let is_url = |text: &&String| !text.starts_with("https://") && !text.starts_with("http://");
         if stores.s3.endpoint.as_ref().filter(is_url).is_some() {
             return Err(("stores.s3.endpoint", "it is not of the form https://host or https://host:port".to_owned()));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
-use foggara_app::{App, Parts};
+use foggara_app::{App, Parts, ops::clusters::OperatorCluster};
 use foggara_db::{Db, SealKeys, Version};
 use foggara_domain::{Secret, Timestamp, plan::HiddenSettings};
 use foggara_engines::{
@@ -22,7 +22,7 @@ use foggara_identity::{
 };
 use foggara_stores::{HttpStore, InternalStore, LocalRoots, LocalStore, S3Settings, S3Store, Stores};
 
-use crate::config::Config;
+use crate::config::{ClusterSection, Config};
 
 /// Connections to the database.
 const CONNECTIONS: u32 = 16;
@@ -176,6 +176,20 @@ pub fn policy(config: &Config, data_dir: &Path) -> Result<Policy> {
     Policy::read(&text).map_err(|why| anyhow!("{}: {why}", file.display()))
 }
 
+/// The clusters of the configuration.
+pub fn clusters(config: &Config) -> Result<Vec<OperatorCluster>> {
+    let cluster = |(name, section): (&String, &ClusterSection)| {
+        let configs = serde_json::to_value(&section.settings).with_context(|| format!("[clusters.{name}]"))?;
+        Ok(OperatorCluster {
+            name: name.clone(),
+            plugin: section.plugin.clone(),
+            description: section.description.clone(),
+            configs: configs.as_object().cloned().unwrap_or_default(),
+        })
+    };
+    config.clusters.iter().map(cluster).collect()
+}
+
 /// The application on a database that is up to date.
 pub async fn app(
     config: &Config,
@@ -196,6 +210,7 @@ pub async fn app(
         installation: foggara_db::meta::installation(&db).await?,
         host,
         kill_grace: seconds(config.jobs.kill_grace),
+        clusters: clusters(config)?,
         unknown_for: seconds(config.jobs.unknown_seconds),
         tombstone_keep: seconds(config.jobs.tombstone_days.saturating_mul(24 * 3600)),
         sahara_strict: config.jobs.sahara_strict,

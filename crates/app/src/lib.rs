@@ -64,6 +64,8 @@ pub struct Settings {
     pub staged_binary: u64,
     /// How long one fetch of a binary may take.
     pub fetch_timeout: Duration,
+    /// Clusters of the operator's configuration.
+    pub clusters: Vec<ops::clusters::OperatorCluster>,
     /// After how long without a server at their place executions end as `host lost`.
     pub host_lost_after: Duration,
 }

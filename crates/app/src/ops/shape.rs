@@ -68,9 +68,15 @@ pub(super) fn check_configs(plugin: &dyn Plugin, configs: &Configs) -> Result<()
             return refuse(format!("Plugin doesn't contain applicable target '{target}'"));
         }
         for name in settings.as_object().into_iter().flat_map(Map::keys) {
-            if !known.iter().any(|item| item.target == target && item.name == name) {
+            let Some(item) = known.iter().find(|item| item.target == target && item.name == name) else {
                 return refuse(format!(
                     "Plugin's applicable target '{target}' doesn't contain config with name '{name}'"
+                ));
+            };
+            // It names a file of the server's host, which the server would open for whoever asks.
+            if item.operator {
+                return refuse(format!(
+                    "The config '{name}' of '{target}' can only be set in the server's configuration ([clusters.NAME])"
                 ));
             }
         }

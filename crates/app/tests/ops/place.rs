@@ -68,6 +68,7 @@ pub async fn place() -> Place {
         installation: "t".to_owned(),
         host: "h".to_owned(),
         kill_grace: Duration::from_secs(1),
+        clusters: Vec::new(),
         unknown_for: Duration::from_secs(2),
         tombstone_keep: Duration::from_secs(1),
         sahara_strict: false,

@@ -18,7 +18,7 @@ use foggara_domain::{
     flag::Flag,
     page::{ListQuery, Page},
 };
-pub use public::ensure_public;
+pub use public::{OWN, OperatorCluster, ensure_public};
 pub use scale::{Resize, Scale, scale};
 use serde_json::{Map, Value};
 pub use tags::{MOST_TAGS, set_tags};

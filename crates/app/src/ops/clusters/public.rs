@@ -1,60 +1,167 @@
-//! The public clusters of the program itself (decision 15).
+//! The public clusters of the program itself (decision 15), and those that the operator's configuration names.
 
-use foggara_db::clusters;
+use std::collections::BTreeSet;
+
+use foggara_db::{Conn, clusters};
 use foggara_domain::{
-    ClusterId, ProjectId, Result,
+    ClusterId, ProjectId, Result, Timestamp,
     cluster::{Cluster, ClusterSettings, ClusterStatus},
     flag::Flag,
 };
-use serde_json::Map;
+use foggara_engines::plugin::HostSize;
+use serde_json::{Map, Value};
 
 use crate::App;
 
-/// Makes the public clusters that this server's plugins call for, if they are not there yet.
+/// A cluster of the configuration, `[clusters.NAME]`: its services run elsewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OperatorCluster {
+    /// Name; of the program's own it may not be.
+    pub name: String,
+    /// Name of the plugin.
+    pub plugin: String,
+    /// Free text.
+    pub description: Option<String>,
+    /// The plugin's settings.
+    pub configs: Map<String, Value>,
+}
+
+/// The names that are the program's own.
+pub const OWN: [&str; 3] = ["local", "sim", "sim-idle"];
+const GONE: &str = "the server's configuration does not name it any more";
+
+impl OperatorCluster {
+    /// The cluster as it is stored. A status that is not Active says what is wrong with the configuration.
+    pub fn cluster(&self, app: &App) -> Cluster {
+        let mut settings = ClusterSettings::default();
+        settings.cluster_configs.insert(self.plugin.clone(), Value::Object(self.configs.clone()));
+        let plugin = app.plugins().get(&self.plugin);
+        let version = plugin.and_then(|plugin| plugin.description().versions.first().cloned());
+        let mut cluster = Cluster {
+            description: self.description.clone(),
+            settings,
+            version: version.unwrap_or_else(|| "1.0".to_owned()),
+            ..own(&self.name, &self.plugin, ClusterStatus::Active, "", app.now())
+        };
+        let wrong = match plugin {
+            None => {
+                let known: Vec<&str> = app.plugins().iter().map(|plugin| plugin.name()).collect();
+                Some(format!("there is no plugin '{}'; known are {}", self.plugin, known.join(", ")))
+            }
+            Some(plugin) => {
+                let known = &plugin.description().configs;
+                let is_known = |key: &String| known.iter().any(|item| item.target == self.plugin && item.name == key);
+                match self.configs.keys().find(|key| !is_known(key)) {
+                    Some(key) => Some(format!("plugin '{}' has no setting '{key}'", self.plugin)),
+                    None => plugin.check(&cluster, HostSize::of_this_host()).err(),
+                }
+            }
+        };
+        match (wrong, plugin) {
+            (Some(why), _) => {
+                cluster.status = ClusterStatus::Error;
+                cluster.status_description = why;
+            }
+            (None, Some(plugin)) => cluster.info = plugin.info(&cluster, &[]),
+            (None, None) => {}
+        }
+        cluster
+    }
+}
+
+fn own(name: &str, plugin: &str, status: ClusterStatus, why: &str, now: Timestamp) -> Cluster {
+    Cluster {
+        id: ClusterId::new(),
+        project: ProjectId::system(),
+        name: name.to_owned(),
+        description: None,
+        plugin: plugin.to_owned(),
+        version: "1.0".to_owned(),
+        status,
+        status_description: why.to_owned(),
+        settings: ClusterSettings::default(),
+        template: None,
+        keypair: None,
+        is_transient: false,
+        info: Map::new(),
+        is_public: Flag::On,
+        is_protected: Flag::On,
+        host: None,
+        revision: 1,
+        created_at: now,
+        updated_at: None,
+        node_groups: Vec::new(),
+    }
+}
+
+/// Makes the public clusters that this server's plugins and configuration call for, and brings those that are there up to date. One
+/// that the configuration names no more takes no more jobs.
 pub async fn ensure_public(app: &App) -> Result<()> {
+    let now = app.now();
     let mut wanted = Vec::new();
     if app.plugins().get("local").is_some() {
-        wanted.push(("local", "local", ClusterStatus::Active, ""));
+        wanted.push(own("local", "local", ClusterStatus::Active, "", now));
     }
     if app.plugins().get("sim").is_some() {
-        wanted.push(("sim", "sim", ClusterStatus::Active, ""));
-        wanted.push(("sim-idle", "sim", ClusterStatus::Error, "made not to run jobs, for tests of clients"));
+        wanted.push(own("sim", "sim", ClusterStatus::Active, "", now));
+        let why = "made not to run jobs, for tests of clients";
+        wanted.push(own("sim-idle", "sim", ClusterStatus::Error, why, now));
     }
-    let now = app.now();
-    for (name, plugin, status, why) in wanted {
-        let cluster = Cluster {
-            id: ClusterId::new(),
-            project: ProjectId::system(),
-            name: name.to_owned(),
-            description: None,
-            plugin: plugin.to_owned(),
-            version: "1.0".to_owned(),
-            status,
-            status_description: why.to_owned(),
-            settings: ClusterSettings::default(),
-            template: None,
-            keypair: None,
-            is_transient: false,
-            info: Map::new(),
-            is_public: Flag::On,
-            is_protected: Flag::On,
-            host: None,
-            revision: 1,
-            created_at: now,
-            updated_at: None,
-            node_groups: Vec::new(),
-        };
-        app.db()
-            .write(move |conn| {
-                let cluster = cluster.clone();
-                Box::pin(async move {
+    for given in &app.settings().clusters {
+        let cluster = given.cluster(app);
+        if cluster.status == ClusterStatus::Error {
+            tracing::error!(cluster = %cluster.name, "[clusters.{}]: {}", cluster.name, cluster.status_description);
+        }
+        wanted.push(cluster);
+    }
+    app.db()
+        .write(move |conn| {
+            let wanted = wanted.clone();
+            Box::pin(async move {
+                for cluster in &wanted {
                     match clusters::by_name(conn, &cluster.project, &cluster.name).await? {
-                        Some(_) => Ok(()),
-                        None => clusters::insert(conn, &cluster).await,
+                        Some(found) => bring_up_to_date(conn, &found, cluster, now).await?,
+                        None => clusters::insert(conn, cluster).await?,
                     }
-                })
+                }
+                let names: BTreeSet<&str> = wanted.iter().map(|cluster| cluster.name.as_str()).chain(OWN).collect();
+                for cluster in clusters::all(conn).await? {
+                    if cluster.project == ProjectId::system() && !names.contains(cluster.name.as_str()) {
+                        clusters::set_status(conn, &cluster.id, None, ClusterStatus::Error, GONE, now).await?;
+                    }
+                }
+                Ok(())
             })
-            .await?;
+        })
+        .await
+}
+
+/// Jobs keep their cluster: the row stays, with its new settings. Another plugin would be another cluster.
+async fn bring_up_to_date(conn: &mut Conn, found: &Cluster, wanted: &Cluster, now: Timestamp) -> Result<()> {
+    if OWN.contains(&found.name.as_str()) {
+        return Ok(());
+    }
+    if found.plugin != wanted.plugin {
+        let why = format!(
+            "it was made with plugin '{}', and the configuration says '{}': give the other cluster another name",
+            found.plugin, wanted.plugin
+        );
+        clusters::set_status(conn, &found.id, None, ClusterStatus::Error, &why, now).await?;
+        return Ok(());
+    }
+    if found.settings != wanted.settings || found.description != wanted.description || found.info != wanted.info {
+        let changed = Cluster {
+            description: wanted.description.clone(),
+            settings: wanted.settings.clone(),
+            info: wanted.info.clone(),
+            updated_at: Some(now),
+            ..found.clone()
+        };
+        clusters::update(conn, &changed).await?;
+        clusters::set_info(conn, &changed, now).await?;
+    }
+    if found.status != wanted.status || found.status_description != wanted.status_description {
+        clusters::set_status(conn, &found.id, None, wanted.status, &wanted.status_description, now).await?;
     }
     Ok(())
 }

@@ -170,6 +170,8 @@ sections! {
         internal_binary: u64 = 67_108_864,
         /// Bytes of a job binary that is fetched for a job.
         staged_binary: u64 = 4_294_967_296,
+        /// Bytes of the input that is fetched from a store for a job that runs on the server's host.
+        staged_data: u64 = 17_179_869_184,
         /// Seconds that the fetch of one job binary may take.
         fetch_seconds: u64 = 3600,
         /// Seconds that a request may take; streams are exempt.
@@ -378,6 +380,7 @@ impl Config {
             ("limits.json_body", limits.json_body, 1, u64::MAX),
             ("limits.internal_binary", limits.internal_binary, 1, u64::MAX),
             ("limits.staged_binary", limits.staged_binary, 1, u64::MAX),
+            ("limits.staged_data", limits.staged_data, 1, u64::MAX),
             ("limits.fetch_seconds", limits.fetch_seconds, 1, LONGEST),
             ("limits.request_seconds", limits.request_seconds, 1, LONGEST),
             ("sql.memory_mb", sql.memory_mb, 16, u64::MAX / (1024 * 1024)),

@@ -217,6 +217,7 @@ pub async fn app(
         max_waiting: config.jobs.max_waiting,
         internal_binary: config.limits.internal_binary,
         staged_binary: config.limits.staged_binary,
+        staged_data: config.limits.staged_data,
         fetch_timeout: seconds(config.limits.fetch_seconds),
         host_lost_after: seconds(config.jobs.host_lost_after),
     };

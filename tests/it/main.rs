@@ -21,5 +21,6 @@ mod servers;
 mod signing;
 mod spark_clusters;
 mod sql;
+mod staged_data;
 mod world;
 mod wrong_input;

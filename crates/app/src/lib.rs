@@ -62,6 +62,8 @@ pub struct Settings {
     pub internal_binary: u64,
     /// Largest staged binary in bytes.
     pub staged_binary: u64,
+    /// Largest input in bytes that is fetched for a job of this host.
+    pub staged_data: u64,
     /// How long one fetch of a binary may take.
     pub fetch_timeout: Duration,
     /// Clusters of the operator's configuration.

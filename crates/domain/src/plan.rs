@@ -1,7 +1,11 @@
 //! What an engine can be asked to run. Job types become plans and plans go to engines, so that a new job type needs no
 //! change in an engine and a new engine none in a job type.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -246,6 +250,24 @@ impl PlanKind {
 }
 
 impl Plan {
+    /// The staged files that it names, without inputs and outputs.
+    pub fn files(&self) -> Vec<&Path> {
+        let paths: Vec<&PathBuf> = match self {
+            Self::Program { main, .. } => vec![main],
+            Self::Java { class_path, .. } => class_path.iter().collect(),
+            Self::Spark { main, py_files, jars, files, .. } => {
+                std::iter::once(main).chain(py_files).chain(jars).chain(files).collect()
+            }
+            Self::HadoopJar { jar, .. } | Self::Flink { jar, .. } => vec![jar],
+            Self::MapReduce { jars, .. } => jars.iter().collect(),
+            Self::Pig { script, libs, .. } => std::iter::once(script).chain(libs).collect(),
+            Self::Storm { jar, libs, .. } => std::iter::once(jar).chain(libs).collect(),
+            Self::Sql { script: SqlScript::File(file), .. } => vec![file],
+            Self::Sql { .. } | Self::Streaming { .. } | Self::DistCp { .. } => Vec::new(),
+        };
+        paths.into_iter().map(PathBuf::as_path).collect()
+    }
+
     /// Which kind it is.
     pub const fn kind(&self) -> PlanKind {
         match self {

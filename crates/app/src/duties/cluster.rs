@@ -5,7 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -37,6 +37,8 @@ use crate::{
 const POLL: Duration = Duration::from_secs(1);
 /// How often the sweep runs; it also runs at the start.
 const SWEEP: Duration = Duration::from_secs(10);
+/// How often unused artifacts are looked for.
+const COLLECT: Duration = Duration::from_secs(3600);
 /// How long launches in flight are awaited when the server stops (lifecycle.md "Owners").
 const LAST_LAUNCHES: Duration = Duration::from_secs(4);
 /// How many waiting executions are looked at in one go where the engine has no cap.
@@ -54,6 +56,11 @@ pub(super) struct Room {
     observing: Semaphore,
     /// Stops have permits of their own: no launch and no poll can keep one waiting.
     stopping: Semaphore,
+    settling: Semaphore,
+    /// When unused artifacts were last looked for.
+    collected: Mutex<Option<Instant>>,
+    /// Outputs that are put into stores; they are settled all the while.
+    pub publishing: Semaphore,
 }
 
 impl Room {
@@ -67,7 +74,20 @@ impl Room {
             launching: Semaphore::new(8),
             observing: Semaphore::new(16),
             stopping: Semaphore::new(32),
+            settling: Semaphore::new(256),
+            collected: Mutex::default(),
+            publishing: Semaphore::new(4),
         })
+    }
+
+    /// Whether unused artifacts are to be looked for now.
+    pub(super) fn collecting(&self) -> bool {
+        let mut last = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|last| last.elapsed() >= COLLECT);
+        if due {
+            *last = Some(Instant::now());
+        }
+        due
     }
 
     fn permits(&self, call: Call) -> &Semaphore {
@@ -75,7 +95,8 @@ impl Room {
             Call::Stage => &self.staging,
             Call::Launch => &self.launching,
             Call::Observe => &self.observing,
-            Call::Void | Call::Stop | Call::Suspend | Call::Settle => &self.stopping,
+            Call::Void | Call::Stop | Call::Suspend => &self.stopping,
+            Call::Settle => &self.settling,
         }
     }
 }

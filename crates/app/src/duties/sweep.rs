@@ -13,7 +13,7 @@ use foggara_engines::{EngineError, JobRef, Stop, Voided};
 
 use super::{
     cluster::Room,
-    steps::{settle::remove, stage},
+    steps::{self, settle::remove, stage},
 };
 use crate::rows::{Edit, change};
 
@@ -24,6 +24,12 @@ pub(super) async fn run(room: &Arc<Room>, busy: BTreeSet<Tag>) {
     }
     if let Err(error) = workspaces(room, &busy).await {
         tracing::warn!(cluster = %room.own.cluster, "the sweep could not look for left workspaces: {error}");
+    }
+    if let Some(base) = room.engine.artifacts()
+        && room.collecting()
+        && let Err(error) = steps::artifacts::collect(room.app.stores(), base).await
+    {
+        tracing::warn!(cluster = %room.own.cluster, "the sweep could not look for unused artifacts: {error}");
     }
     if let Err(error) = tombstones(room).await {
         tracing::warn!(cluster = %room.own.cluster, "the sweep could not remove old tombstones: {error}");

@@ -9,7 +9,7 @@ use foggara_domain::{
     flag::Flag,
     page::{ListQuery, Page},
 };
-use foggara_stores::{Access, Content, Store, StoreError};
+use foggara_stores::{Access, Content, Store, StoreError, Stores};
 use serde_json::{Map, Value};
 
 use super::ownership::{Protection, may_delete, may_update};
@@ -186,21 +186,22 @@ pub async fn data(app: &App, caller: &Caller, id: &BinaryId) -> Result<Content> 
 /// Opens the bytes behind a url by the store of its scheme. A bare path is a file of this host. Errors name the url without
 /// what may be secret in it.
 pub(crate) async fn open(app: &App, url: &str, access: &Access<'_>) -> Result<Content, StoreError> {
-    let (store, url) = store_of(app, url)?;
+    let (store, url) = store_of(app.stores(), url)?;
     store.open(&url, access).await
 }
 
 /// Writes a file behind a url by the store of its scheme; otherwise as [`open`].
 pub(crate) async fn put(app: &App, url: &str, content: Content, access: &Access<'_>) -> Result<u64, StoreError> {
-    let (store, url) = store_of(app, url)?;
+    let (store, url) = store_of(app.stores(), url)?;
     store.put(&url, content, access).await
 }
 
-fn store_of<'a>(app: &'a App, url: &str) -> Result<(&'a Arc<dyn Store>, url::Url), StoreError> {
+/// The store of a url, and the url parsed; a path is one of this host's files.
+pub(crate) fn store_of<'a>(stores: &'a Stores, url: &str) -> Result<(&'a Arc<dyn Store>, url::Url), StoreError> {
     let whole = if url.starts_with('/') { format!("file://{url}") } else { url.to_owned() };
     let parsed =
         url::Url::parse(&whole).map_err(|error| StoreError::Unsupported(format!("the url is malformed: {error}")))?;
-    match app.stores().get(parsed.scheme()) {
+    match stores.get(parsed.scheme()) {
         Some(store) => Ok((store, parsed)),
         None => Err(StoreError::Unsupported(format!(
             "this server has no store for '{scheme}' urls ({scheme}://{host}{path})",

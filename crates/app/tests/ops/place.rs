@@ -75,6 +75,7 @@ pub async fn place() -> Place {
         max_waiting: 5,
         internal_binary: LIMIT,
         staged_binary: LIMIT,
+        staged_data: 1 << 20,
         fetch_timeout: Duration::from_secs(5),
         host_lost_after: Duration::from_secs(60),
     };

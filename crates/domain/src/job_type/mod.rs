@@ -288,10 +288,15 @@ impl JobType {
     /// Whether input and output are there where the type needs both.
     pub fn check_sources(&self, has_input: bool, has_output: bool) -> Result<()> {
         let both = has_input && has_output;
-        if self.needs.iter().any(|need| matches!(need, Need::Sources)) && !both {
+        if self.uses_sources() && !both {
             return invalid(format!("{} job requires 'input_id' and 'output_id'", self.name));
         }
         Ok(())
+    }
+
+    /// Whether its plan takes input and output as they are given beside its words.
+    pub fn uses_sources(&self) -> bool {
+        self.needs.iter().any(|need| matches!(need, Need::Sources))
     }
 
     /// Makes a plan of what was staged. A refusal ends the execution as FAILED with its text.

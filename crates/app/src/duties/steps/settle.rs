@@ -11,12 +11,11 @@ use foggara_domain::{
 use foggara_engines::failpoint;
 
 use super::{
-    job_log,
+    artifacts, data, job_log,
     observe::{ask, job_of},
     stage::{logs_folder, workspace_folder},
 };
 use crate::{
-    App,
     duties::{cluster::Room, live::Done},
     rows::{Changed, Edit, change},
 };
@@ -24,7 +23,10 @@ use crate::{
 /// Commits the engine's last word, then finishes.
 pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, end: End) -> Done {
     // Before the outcome is decided, since it depends on this; a crash in between does it again.
-    let unpublished = job_log::publish(&room, &row).await.err();
+    let unpublished = match data::publish(&room, &row, end.outcome).await {
+        Ok(()) => job_log::publish(&room, &row).await.err(),
+        Err(why) => Some(why),
+    };
     failpoint::pass("settle.published");
     let word = end.clone();
     let changed = change(&room.app, Some(&room.own), &row.id, move |row| {
@@ -63,7 +65,7 @@ pub(in crate::duties) async fn finish(room: Arc<Room>, row: Execution, ended_at:
         },
         (None, None) => None,
     };
-    clean(&room.app, &row).await;
+    clean(&room, &row).await;
     failpoint::pass("settle.cleaned");
     let now = room.app.now();
     let changed = change(&room.app, Some(&room.own), &row.id, move |row| {
@@ -92,7 +94,7 @@ pub(in crate::duties) async fn end(
 ) -> Done {
     // What may still run keeps its workspace until the duty is closed.
     if !owed {
-        clean(&room.app, &row).await;
+        clean(&room, &row).await;
     }
     let now = room.app.now();
     let changed = change(&room.app, Some(&room.own), &row.id, move |row| {
@@ -117,7 +119,7 @@ pub(in crate::duties) async fn end(
 
 /// Closes a duty on evidence that the job is gone.
 pub(in crate::duties) async fn close(room: Arc<Room>, row: Execution, evidence: &'static str) -> Done {
-    clean(&room.app, &row).await;
+    clean(&room, &row).await;
     let now = room.app.now();
     let changed = change(&room.app, Some(&room.own), &row.id, move |row| {
         if row.duty == Duty::None {
@@ -140,11 +142,17 @@ fn gone(row: &mut Execution, evidence: &str, now: Timestamp) {
 
 /// Removes the workspace, and the logs of a deleted execution: nobody can read them any more. What cannot be removed now is
 /// no reason to keep the execution from its end; the sweep tries again.
-async fn clean(app: &App, row: &Execution) {
+async fn clean(room: &Room, row: &Execution) {
+    let app = &room.app;
     let tag = row.tag.clone().unwrap_or_else(|| Tag::of(&app.settings().installation, &row.id, row.attempt));
     let mut folders = vec![workspace_folder(app, &tag)];
     if row.deleted_at.is_some() {
         folders.push(logs_folder(app, &tag));
+    }
+    if let Some(base) = room.engine.artifacts()
+        && let Err(error) = artifacts::release(app.stores(), base, &tag).await
+    {
+        tracing::warn!(execution = %row.id, "{error}; its files stay in the store of artifacts");
     }
     for folder in folders {
         if let Err(error) = remove(&folder).await {

@@ -16,9 +16,9 @@ use foggara_domain::{
     data_source::{DataSource, UrlParts, native_url, swift_url},
     drive::STAGING_DEADLINE,
     job_template::JobTemplate,
-    job_type::{self, Staged, StagedFile},
+    job_type::{self, JobType, Staged, StagedFile},
     placeholder::{References, Target, expand},
-    plan::Plan,
+    plan::{Plan, PlanKind},
     status::{Phase, Wish},
 };
 use foggara_engines::failpoint;
@@ -27,7 +27,7 @@ use rand::RngExt;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::settle::remove;
+use super::{artifacts, data, settle::remove};
 use crate::{
     App,
     duties::{cluster::Room, live::Done},
@@ -107,7 +107,11 @@ pub(in crate::duties) async fn prepare(room: &Room, row: &Execution) -> Result<P
         Some(direct) => (direct::plan(app, row, direct, &workspace).await?, Map::new()),
         None => of_template(room, row, &workspace).await?,
     };
-    Ok(Prepared { plan, workspace, data_source_urls, urls: BTreeMap::new() })
+    let urls = match room.engine.artifacts() {
+        Some(base) => artifacts::put(app.stores(), base, &tag, &plan).await?,
+        None => BTreeMap::new(),
+    };
+    Ok(Prepared { plan, workspace, data_source_urls, urls })
 }
 
 /// The plan of a job template's execution, and the urls of the data sources in it.
@@ -122,7 +126,7 @@ async fn of_template(room: &Room, row: &Execution, workspace: &Path) -> Result<(
         ..Staged::default()
     };
     let mut urls = Map::new();
-    resolve(room, row, &mut staged, &mut urls).await?;
+    resolve(room, row, job_type, workspace, &mut staged, &mut urls).await?;
     let plan = job_type.plan(&staged).map_err(|error| error.to_string())?;
     Ok((plan, urls))
 }
@@ -180,6 +184,8 @@ async fn fetch_one(app: &App, url: &str, access: &Access<'_>, path: &Path) -> Re
 async fn resolve(
     room: &Room,
     row: &Execution,
+    job_type: &JobType,
+    workspace: &Path,
     staged: &mut Staged,
     urls: &mut Map<String, Value>,
 ) -> Result<(), String> {
@@ -192,7 +198,8 @@ async fn resolve(
     let mut params = map("params");
     let references = References::of(&configs);
     let opens_urls = room.engine.opens_urls();
-    let mut resolver = Resolver { app: &room.app, row, opens_urls, references, urls, credentials: Map::new() };
+    let mut resolver =
+        Resolver { app: &room.app, row, job_type, opens_urls, references, urls, credentials: Map::new() };
     for value in configs.values_mut().chain(params.values_mut()) {
         if let Value::String(text) = value {
             *text = resolver.text(text).await?;
@@ -202,8 +209,22 @@ async fn resolve(
     for arg in row.job_configs.get("args").and_then(Value::as_array).into_iter().flatten() {
         args.push(resolver.text(&job_type::text(arg)).await?);
     }
-    staged.input = resolver.source_place(row.input.as_ref()).await?;
-    staged.output = resolver.source_place(row.output.as_ref()).await?;
+    if let Some((source, url)) = resolver.source(row.input.as_ref()).await? {
+        staged.input = Some(match resolver.place(&source, &url)? {
+            Some(place) => place,
+            None => data::fetch_input(&room.app, row, &source, &url, workspace).await?.display().to_string(),
+        });
+    }
+    if let Some((source, url)) = resolver.source(row.output.as_ref()).await? {
+        staged.output = Some(match resolver.place(&source, &url)? {
+            Some(place) => place,
+            None => {
+                // A table or folder that statements write is theirs to replace.
+                let replace = job_type.plan_kind == PlanKind::Sql;
+                data::place_output(&room.app, row, &source, &url, workspace, replace).await?.display().to_string()
+            }
+        });
+    }
     for (key, value) in resolver.credentials {
         configs.entry(key).or_insert(value);
     }
@@ -216,6 +237,7 @@ async fn resolve(
 struct Resolver<'a> {
     app: &'a App,
     row: &'a Execution,
+    job_type: &'a JobType,
     /// The engine opens input and output by their urls.
     opens_urls: bool,
     references: References,
@@ -281,18 +303,25 @@ impl Resolver<'_> {
         url
     }
 
-    /// Input or output as the job sees it: a path of this host; nothing when it lies elsewhere and the engine does not open urls.
-    async fn source_place(&mut self, id: Option<&DataSourceId>) -> Result<Option<String>, String> {
-        let Some(id) = id else { return Ok(None) };
+    /// A data source, and its url as the job sees it.
+    async fn source(&mut self, id: Option<&DataSourceId>) -> Result<Option<(DataSource, String)>, String> {
+        // Other types name the sources among their words, if they use them.
+        let Some(id) = id.filter(|_| self.job_type.uses_sources()) else { return Ok(None) };
         let source = {
             let mut conn = self.app.db().read().await.map_err(|error| error.to_string())?;
             data_sources::get(&mut conn, &self.row.project, id).await.map_err(|error| error.to_string())?
         };
         let source = source.ok_or_else(|| format!("data source {id} does not exist any more"))?;
         let url = self.url(&source);
-        let parts = UrlParts::of(&url);
+        Ok(Some((source, url)))
+    }
+
+    /// The url itself where the engine opens urls, a path where it is a file of this host; nothing where it has to be fetched or put
+    /// elsewhere.
+    fn place(&self, source: &DataSource, url: &str) -> Result<Option<String>, String> {
+        let parts = UrlParts::of(url);
         if self.opens_urls {
-            return Ok(Some(url));
+            return Ok(Some(url.to_owned()));
         }
         let is_here = matches!(parts.scheme, "" | "file" | "hdfs" | "maprfs") && parts.host.is_empty();
         if !is_here {

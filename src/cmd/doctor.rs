@@ -1,5 +1,7 @@
 //! `foggara doctor`: looks at everything that a server needs and says what is wrong and what to do. It changes nothing.
 
+mod jobs;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -82,6 +84,7 @@ pub async fn run(args: DoctorArgs) -> Result<Exit> {
     identity(&config, &dir, &mut findings).await?;
     stores(&config, &dir, &mut findings)?;
     local(&config, &dir, &mut findings)?;
+    jobs::run(&config, &mut findings).await?;
     Ok(if findings.bad { Exit::Failed } else { Exit::Done })
 }
 

@@ -97,7 +97,8 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
     })
 }
 
-fn plugins(config: &Config, data_dir: &Path) -> Result<Plugins> {
+/// The plugins. `installation` is the name of the server's installation, by which remote engines know its jobs.
+pub fn plugins(config: &Config, data_dir: &Path, installation: &str) -> Result<Plugins> {
     let settings = local_settings(config, data_dir)?;
     let nodes = Local::new(settings.clone()).context("the local engine")?;
     let mut plugins: Vec<Arc<dyn Plugin>> = vec![
@@ -205,9 +206,11 @@ pub async fn app(
         .with(Arc::new(HttpStore::new().map_err(|error| anyhow!("{error}"))?))
         .with(Arc::new(S3Store::new(s3(config)).map_err(|error| anyhow!("{error}"))?));
     let seconds = Duration::from_secs;
+    let installation = foggara_db::meta::installation(&db).await?;
+    let plugins = plugins(config, data_dir, &installation)?;
     let settings = foggara_app::Settings {
         data_dir: data_dir.to_owned(),
-        installation: foggara_db::meta::installation(&db).await?,
+        installation,
         host,
         kill_grace: seconds(config.jobs.kill_grace),
         clusters: clusters(config)?,
@@ -221,7 +224,6 @@ pub async fn app(
         fetch_timeout: seconds(config.limits.fetch_seconds),
         host_lost_after: seconds(config.jobs.host_lost_after),
     };
-    let plugins = plugins(config, data_dir)?;
     let cloud = keystone.clone().map(|keystone| keystone as Arc<dyn Cloud>);
     let trusts = keystone.filter(|_| config.keystone.trusts).map(|keystone| keystone as Arc<dyn Trusts>);
     Ok(App::new(Parts { db, stores, roots: Arc::new(roots), plugins, trusts, cloud, settings }))

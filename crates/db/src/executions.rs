@@ -142,6 +142,14 @@ pub async fn busy(conn: &mut Conn, cluster: &ClusterId, place: &str) -> Result<V
     rows.iter().map(|row| read(conn, row)).collect()
 }
 
+/// Id and version of all that [`busy`] gives: an owner of thousands of rows reads anew only those that changed.
+pub async fn busy_versions(conn: &mut Conn, cluster: &ClusterId, place: &str) -> Result<Vec<(ExecutionId, i64)>> {
+    let query = sql("SELECT id, version FROM execution WHERE cluster_id = $1 AND phase <> 'waiting' \
+         AND (phase <> 'ended' OR duty <> 'none') AND (place IS NULL OR place = $2)");
+    let rows = conn.all(query.bind(cluster).bind(place)).await?;
+    rows.iter().map(|row| Ok((ExecutionId::from(row.text("id")?), row.int("version")?))).collect()
+}
+
 /// The next waiting rows of a cluster in the order of their submit.
 pub async fn waiting(conn: &mut Conn, cluster: &ClusterId, limit: usize) -> Result<Vec<Execution>> {
     let text = format!(

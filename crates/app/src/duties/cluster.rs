@@ -41,6 +41,8 @@ const SWEEP: Duration = Duration::from_secs(10);
 const COLLECT: Duration = Duration::from_secs(3600);
 /// How long launches in flight are awaited when the server stops (lifecycle.md "Owners").
 const LAST_LAUNCHES: Duration = Duration::from_secs(4);
+/// More changed rows than this are read in one go.
+const ONE_BY_ONE: usize = 100;
 /// How many waiting executions are looked at in one go where the engine has no cap.
 const UNCAPPED_BATCH: usize = 200;
 
@@ -119,6 +121,9 @@ struct Loop {
     asked: Vec<(BTreeSet<ExecutionId>, oneshot::Sender<()>)>,
     fenced: bool,
     calls: u64,
+    /// What has to be decided anew: these, or all.
+    changed: BTreeSet<ExecutionId>,
+    all_changed: bool,
 }
 
 /// Works for a cluster at a place until `stop`, or until another server took it.
@@ -133,6 +138,8 @@ pub(super) async fn own(room: Arc<Room>, mut requests: mpsc::Receiver<oneshot::S
         asked: Vec::new(),
         fenced: false,
         calls: 0,
+        changed: BTreeSet::new(),
+        all_changed: true,
     };
     let mut wakes = room.app.wakes();
     let rings = room.engine.changed();
@@ -191,13 +198,24 @@ impl Loop {
         let own = &self.room.own;
         let mut conn = self.room.app.db().read().await?;
         self.cluster = clusters::find(&mut conn, &own.cluster).await?;
-        let mut rows = executions::busy(&mut conn, &own.cluster, &own.place).await?;
-        let open = rows.len();
+        let versions = executions::busy_versions(&mut conn, &own.cluster, &own.place).await?;
+        let open = versions.len();
+        let is_newer =
+            |(id, version): &(ExecutionId, i64)| self.live.get(id).is_none_or(|live| live.row.version < *version);
+        let newer: Vec<&ExecutionId> = versions.iter().filter(|row| is_newer(row)).map(|(id, _)| id).collect();
+        let mut rows = Vec::with_capacity(newer.len());
+        if newer.len() > ONE_BY_ONE {
+            rows = executions::busy(&mut conn, &own.cluster, &own.place).await?;
+        } else {
+            for id in newer {
+                rows.extend(executions::find(&mut conn, id).await?);
+            }
+        }
         let room_left = self.room.engine.max_running().map_or(UNCAPPED_BATCH, |cap| cap.saturating_sub(open));
         if room_left > 0 && self.cluster.as_ref().is_none_or(Cluster::is_active) {
             rows.extend(executions::waiting(&mut conn, &own.cluster, room_left).await?);
         }
-        let mut seen = BTreeSet::new();
+        let mut seen: BTreeSet<ExecutionId> = versions.into_iter().map(|(id, _)| id).collect();
         for row in rows {
             seen.insert(row.id.clone());
             match self.live.get_mut(&row.id) {
@@ -209,6 +227,7 @@ impl Loop {
         }
         self.live.retain(|id, live| seen.contains(id) || live.call.is_some() || live.joined_void.is_some());
         self.loaded = true;
+        self.all_changed = true;
         Ok(())
     }
 
@@ -220,8 +239,14 @@ impl Loop {
         }
     }
 
+    /// Decides for those about which something new is known: with thousands of jobs an answer about one is no reason to look at all.
     fn drive(&mut self) {
-        let ids: Vec<ExecutionId> = self.live.keys().cloned().collect();
+        let changed = std::mem::take(&mut self.changed);
+        let ids: Vec<ExecutionId> = if std::mem::take(&mut self.all_changed) {
+            self.live.keys().cloned().collect()
+        } else {
+            changed.into_iter().collect()
+        };
         for id in ids {
             self.drive_one(&id);
         }
@@ -319,10 +344,13 @@ impl Loop {
             self.live.remove(&report.id);
             return true;
         }
+        self.changed.insert(report.id);
         false
     }
 
+    /// Everything is due: what waits for a time is looked at too.
     fn poll_all(&mut self) {
+        self.all_changed = true;
         for live in self.live.values_mut() {
             live.poll_due = true;
         }

@@ -100,6 +100,8 @@ async fn a_tombstone_shows_in_no_view_and_stays_with_its_owner(fresh: Fresh) {
     let strict = executions::live(&mut conn, &row.id, true).await.expect("an answer").expect("shown");
     assert_eq!(strict.status(), "TOBEKILLED");
     let busy = executions::busy(&mut conn, &row.cluster, "host").await.expect("an answer");
+    let versions = executions::busy_versions(&mut conn, &row.cluster, "host").await.expect("an answer");
+    assert_eq!(versions, busy.iter().map(|row| (row.id.clone(), row.version)).collect::<Vec<_>>());
     assert_eq!(busy.len(), 1);
     row.version = 2;
     row.duty = Duty::None;

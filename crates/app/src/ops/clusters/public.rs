@@ -8,7 +8,7 @@ use foggara_domain::{
     cluster::{Cluster, ClusterSettings, ClusterStatus},
     flag::Flag,
 };
-use foggara_engines::plugin::HostSize;
+use foggara_engines::{Plugins, plugin::HostSize};
 use serde_json::{Map, Value};
 
 use crate::App;
@@ -32,20 +32,20 @@ const GONE: &str = "the server's configuration does not name it any more";
 
 impl OperatorCluster {
     /// The cluster as it is stored. A status that is not Active says what is wrong with the configuration.
-    pub fn cluster(&self, app: &App) -> Cluster {
+    pub fn cluster(&self, plugins: &Plugins, now: Timestamp) -> Cluster {
         let mut settings = ClusterSettings::default();
         settings.cluster_configs.insert(self.plugin.clone(), Value::Object(self.configs.clone()));
-        let plugin = app.plugins().get(&self.plugin);
+        let plugin = plugins.get(&self.plugin);
         let version = plugin.and_then(|plugin| plugin.description().versions.first().cloned());
         let mut cluster = Cluster {
             description: self.description.clone(),
             settings,
             version: version.unwrap_or_else(|| "1.0".to_owned()),
-            ..own(&self.name, &self.plugin, ClusterStatus::Active, "", app.now())
+            ..own(&self.name, &self.plugin, ClusterStatus::Active, "", now)
         };
         let wrong = match plugin {
             None => {
-                let known: Vec<&str> = app.plugins().iter().map(|plugin| plugin.name()).collect();
+                let known: Vec<&str> = plugins.iter().map(|plugin| plugin.name()).collect();
                 Some(format!("there is no plugin '{}'; known are {}", self.plugin, known.join(", ")))
             }
             Some(plugin) => {
@@ -108,7 +108,7 @@ pub async fn ensure_public(app: &App) -> Result<()> {
         wanted.push(own("sim-idle", "sim", ClusterStatus::Error, why, now));
     }
     for given in &app.settings().clusters {
-        let cluster = given.cluster(app);
+        let cluster = given.cluster(app.plugins(), now);
         if cluster.status == ClusterStatus::Error {
             tracing::error!(cluster = %cluster.name, "[clusters.{}]: {}", cluster.name, cluster.status_description);
         }

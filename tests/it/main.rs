@@ -21,5 +21,6 @@ mod servers;
 mod signing;
 mod spark_clusters;
 mod sql;
+mod stores;
 mod world;
 mod wrong_input;

@@ -5,6 +5,7 @@
 //! `FOGGARA__SECTION__KEY`, flags.
 
 mod clusters;
+mod stores;
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +33,8 @@ struct Entry {
 impl Entry {
     /// Whether a variable's text is the value as it stands: a path `2024` and a region `true` are no number and no flag.
     fn is_text(&self) -> bool {
-        ["String", "PathBuf", "Role"].iter().any(|text| self.kind.contains(text)) && !self.kind.contains("Vec")
+        let is_one = !["Vec", "Map"].iter().any(|many| self.kind.contains(many));
+        is_one && ["String", "PathBuf", "Role"].iter().any(|text| self.kind.contains(text))
     }
 }
 
@@ -162,6 +164,35 @@ sections! {
         /// Send requests without a signature when there are no keys, for buckets that are open to everybody.
         allow_anonymous: bool = false,
     }
+    /// Urls that jobs supply: http and https, and the endpoints of S3 and HDFS that a job names itself.
+    StoresHttp "stores.http" {
+        /// Hosts, host:port or networks (CIDR) that they may reach although they are this host's (loopback), link-local, multicast or
+        /// the metadata service of a cloud; all others may be reached. Endpoints in these settings need no mention.
+        allow: Vec<String> = Vec::new(),
+    }
+    /// HDFS by its REST interface: urls hdfs://host[:port]/path, webhdfs and swebhdfs.
+    StoresHdfs "stores.hdfs" {
+        /// Who asks when a job does not say so. Unset: no name is sent, and HDFS takes its own default.
+        user: Option<String> = None,
+        /// Host, host:port or name service as it stands in urls, to where its namenodes answer HTTP, several with commas between:
+        /// { "nn:8020" = "http://nn:9870", mycluster = "http://nn1:9870,http://nn2:9870" }. Others are asked at http://HOST:9870.
+        webhdfs: BTreeMap<String, String> = BTreeMap::new(),
+    }
+    /// Manila shares: urls manila://SHARE/path.
+    StoresManila "stores.manila" {
+        /// Id of a share to the folder where it is mounted on this host. Every project's jobs read and write there.
+        mounts: BTreeMap<String, PathBuf> = BTreeMap::new(),
+    }
+    /// MapR FS: urls maprfs:///path.
+    StoresMaprfs "stores.maprfs" {
+        /// The folder of this host where its root is mounted. Unset: there is none.
+        root: Option<PathBuf> = None,
+    }
+    /// What `foggara doctor` asks the stores for.
+    StoresCheck "stores.check" {
+        /// Urls of files or folders, without credentials: each is listed, or opened where a store has no folders.
+        urls: Vec<String> = Vec::new(),
+    }
     /// Limits; each that is overrun is answered with its name and value.
     Limits "limits" {
         /// Bytes of a JSON body.
@@ -229,6 +260,16 @@ pub struct Stores {
     pub file: StoresFile,
     /// `[stores.s3]`
     pub s3: StoresS3,
+    /// `[stores.http]`
+    pub http: StoresHttp,
+    /// `[stores.hdfs]`
+    pub hdfs: StoresHdfs,
+    /// `[stores.manila]`
+    pub manila: StoresManila,
+    /// `[stores.maprfs]`
+    pub maprfs: StoresMaprfs,
+    /// `[stores.check]`
+    pub check: StoresCheck,
 }
 
 /// All settings.
@@ -410,6 +451,7 @@ impl Config {
             return Err(("stores.file.roots", format!("{} is not an absolute path", root.display())));
         }
         clusters::check(clusters).map_err(|reason| ("clusters", reason))?;
+        stores.check()?;
         let is_url = |text: &&String| !text.starts_with("https://") && !text.starts_with("http://");
         if stores.s3.endpoint.as_ref().filter(is_url).is_some() {
             return Err(("stores.s3.endpoint", "it is not of the form https://host or https://host:port".to_owned()));
@@ -460,11 +502,16 @@ fn walk(table: &Table, path: &mut Vec<String>, keys: &mut Vec<String>) {
         path.push(key.clone());
         match value {
             // An empty table is a section, known or not.
-            Value::Table(inner) if !inner.is_empty() || is_section(path) => walk(inner, path, keys),
+            // A setting whose value is a table has keys of the operator's.
+            Value::Table(inner) if !is_map(path) && (!inner.is_empty() || is_section(path)) => walk(inner, path, keys),
             _ => keys.push(path.join(".")),
         }
         path.pop();
     }
+}
+
+fn is_map(path: &[String]) -> bool {
+    known(&path.join(".")).is_ok_and(|entry| entry.kind.contains("Map"))
 }
 
 fn is_section(path: &[String]) -> bool {

@@ -1,6 +1,7 @@
 //! `foggara doctor`: looks at everything that a server needs and says what is wrong and what to do. It changes nothing.
 
 mod jobs;
+mod stores;
 
 use std::path::{Path, PathBuf};
 
@@ -82,7 +83,7 @@ pub async fn run(args: DoctorArgs) -> Result<Exit> {
     }
     database(&config, &dir, &mut findings).await?;
     identity(&config, &dir, &mut findings).await?;
-    stores(&config, &dir, &mut findings)?;
+    stores::look(&config, &dir, &mut findings).await?;
     local(&config, &dir, &mut findings)?;
     jobs::run(&config, &mut findings).await?;
     Ok(if findings.bad { Exit::Failed } else { Exit::Done })
@@ -123,30 +124,6 @@ async fn identity(config: &Config, dir: &Path, findings: &mut Findings) -> Resul
         Ok(()) => findings.add(Level::Good, "identity", &format!("{url} takes the log-in of the service user")),
         Err(error) => findings.add(Level::Bad, "identity", &format!("{url}: {error}")),
     }
-}
-
-/// Folders and schemes that jobs may read.
-fn stores(config: &Config, dir: &Path, findings: &mut Findings) -> Result<()> {
-    let s3 = match (&config.stores.s3.access_key, config.stores.s3.allow_anonymous) {
-        (Some(_), _) => "with the job's keys or those of [stores.s3]",
-        (None, true) => "with the job's keys, or without a signature",
-        (None, false) => "with the job's keys ([stores.s3] is for those without)",
-    };
-    findings.add(Level::Good, "stores", &format!("s3, s3a, s3n and obs {s3}"))?;
-    findings.add(Level::Good, "stores", "internal-db, http, https, and file and hdfs:/// for files of this host:")?;
-    let Some(roots) = &config.stores.file.roots else {
-        let text = format!("jobs may use {} ([stores.file] roots names others)", dir.join("files").display());
-        return findings.add(Level::Good, "files", &text);
-    };
-    for root in roots {
-        if root.is_dir() {
-            findings.add(Level::Good, "files", &format!("jobs may use {}", root.display()))?;
-        } else {
-            let text = format!("[stores.file] roots: {} is no folder: nothing below it can be used", root.display());
-            findings.add(Level::Note, "files", &text)?;
-        }
-    }
-    Ok(())
 }
 
 async fn database(config: &Config, dir: &Path, findings: &mut Findings) -> Result<()> {

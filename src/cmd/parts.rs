@@ -20,7 +20,10 @@ use foggara_identity::{
     keystone::{self, Cloud, Keystone, Trusts},
     policy::Policy,
 };
-use foggara_stores::{HttpStore, InternalStore, LocalRoots, LocalStore, S3Settings, S3Store, Stores};
+use foggara_stores::{
+    HdfsSettings, HdfsStore, HttpStore, InternalStore, LocalRoots, LocalStore, MountStore, Mounts, Reach, S3Settings,
+    S3Store, Stores,
+};
 
 use crate::config::{ClusterSection, Config};
 
@@ -92,7 +95,13 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
         },
         spark_home: config.local.spark_home.clone(),
         java_home: config.local.java_home.clone(),
-        copying: CopySettings { roots: root_folders(config, data_dir)?, s3: HiddenSettings(s3(config).to_words()) },
+        copying: CopySettings {
+            roots: root_folders(config, data_dir)?,
+            s3: HiddenSettings(s3(config).to_words()),
+            hdfs: HiddenSettings(hdfs(config)?.to_words()),
+            mounts: mounts(config).to_words(),
+            allow: config.stores.http.allow.clone(),
+        },
         cgroup_root: config.local.cgroup_root.clone(),
     })
 }
@@ -117,7 +126,7 @@ pub fn plugins(config: &Config, data_dir: &Path, installation: &str) -> Result<P
 }
 
 /// Folders of this host that jobs may use; absolute, since a copying job works elsewhere.
-fn root_folders(config: &Config, data_dir: &Path) -> Result<Vec<PathBuf>> {
+pub fn root_folders(config: &Config, data_dir: &Path) -> Result<Vec<PathBuf>> {
     match &config.stores.file.roots {
         Some(roots) => Ok(roots.clone()),
         None => Ok(vec![std::path::absolute(data_dir.join("files")).context("the data directory")?]),
@@ -146,6 +155,29 @@ fn s3(config: &Config) -> S3Settings {
         path_style: section.path_style,
         allow_anonymous: section.allow_anonymous,
     }
+}
+
+/// What the operator says of HDFS.
+fn hdfs(config: &Config) -> Result<HdfsSettings> {
+    let section = &config.stores.hdfs;
+    HdfsSettings::of(section.user.clone(), &section.webhdfs).map_err(|why| anyhow!("stores.hdfs.webhdfs: {why}"))
+}
+
+/// The shares that are mounted on this host.
+pub fn mounts(config: &Config) -> Mounts {
+    Mounts::new(config.stores.manila.mounts.clone(), config.stores.maprfs.root.clone())
+}
+
+/// The stores that need no database.
+pub fn outer_stores(config: &Config, roots: LocalRoots) -> Result<Stores> {
+    let reach = Reach::of(&config.stores.http.allow).map_err(|why| anyhow!("stores.http.allow: {why}"))?;
+    let local = Arc::new(LocalStore::new(roots));
+    Ok(Stores::new()
+        .with(local.clone())
+        .with(Arc::new(HdfsStore::new(hdfs(config)?, reach.clone(), local)?))
+        .with(Arc::new(MountStore::new(mounts(config))))
+        .with(Arc::new(HttpStore::new(reach.clone())?))
+        .with(Arc::new(S3Store::new(s3(config), reach)?)))
 }
 
 /// The client of the outside Keystone, if the settings name one.
@@ -200,11 +232,7 @@ pub async fn app(
     keystone: Option<Arc<Keystone>>,
 ) -> Result<App> {
     let roots = roots(config, data_dir)?;
-    let stores = Stores::new()
-        .with(Arc::new(LocalStore::new(roots.clone())))
-        .with(Arc::new(InternalStore::new(db.clone())))
-        .with(Arc::new(HttpStore::new().map_err(|error| anyhow!("{error}"))?))
-        .with(Arc::new(S3Store::new(s3(config)).map_err(|error| anyhow!("{error}"))?));
+    let stores = outer_stores(config, roots.clone())?.with(Arc::new(InternalStore::new(db.clone())));
     let seconds = Duration::from_secs;
     let installation = foggara_db::meta::installation(&db).await?;
     let plugins = plugins(config, data_dir, &installation)?;
@@ -226,5 +254,5 @@ pub async fn app(
     };
     let cloud = keystone.clone().map(|keystone| keystone as Arc<dyn Cloud>);
     let trusts = keystone.filter(|_| config.keystone.trusts).map(|keystone| keystone as Arc<dyn Trusts>);
-    Ok(App::new(Parts { db, stores, roots: Arc::new(roots), plugins, trusts, cloud, settings }))
+    Ok(App::new(Parts { db, stores, roots: Arc::new(roots), mounts: mounts(config), plugins, trusts, cloud, settings }))
 }

@@ -23,6 +23,7 @@ use foggara_engines::{
 use foggara_testkit::{
     s3::{ACCESS_KEY, FakeS3, SECRET_KEY, Sending},
     wait,
+    webhdfs::FakeHdfs,
 };
 use serde_json::{Value, json};
 
@@ -33,6 +34,7 @@ const LONG: Duration = Duration::from_secs(30);
 struct Place {
     dir: tempfile::TempDir,
     s3: FakeS3,
+    hdfs: FakeHdfs,
 }
 
 /// How a copy ended.
@@ -59,7 +61,8 @@ impl Ended {
 
 impl Place {
     fn new() -> Result<Self> {
-        let place = Self { dir: tempfile::tempdir()?, s3: FakeS3::start(&["one", "two"])? };
+        let place = Self { dir: tempfile::tempdir()?, s3: FakeS3::start(&["one", "two"])?, hdfs: FakeHdfs::start()? };
+        fs::create_dir_all(place.path("mapr"))?;
         fs::create_dir_all(place.path("root"))?;
         fs::create_dir_all(place.path("work"))?;
         Ok(place)
@@ -115,7 +118,14 @@ impl Place {
     }
 
     fn settings(&self) -> CopySettings {
-        CopySettings { roots: vec![self.path("root")], s3: HiddenSettings::default() }
+        let words = [("webhdfs.cluster".to_owned(), self.hdfs.urls()), ("user".to_owned(), "me".to_owned())];
+        CopySettings {
+            roots: vec![self.path("root")],
+            hdfs: HiddenSettings(words.into()),
+            mounts: [("maprfs".to_owned(), self.path("mapr"))].into(),
+            allow: vec!["127.0.0.1".to_owned()],
+            ..CopySettings::default()
+        }
     }
 
     fn start(&self, args: &[&str], configs: &BTreeMap<String, Value>) -> Result<Child> {
@@ -205,6 +215,35 @@ fn a_tree_goes_from_files_to_s3_to_s3_and_back() -> Result<()> {
     }
     assert_eq!((place.files("back").len(), place.files("again").len()), (5, 5), "nothing unfinished is left");
     assert_eq!(place.s3.open_uploads(), 0);
+    Ok(())
+}
+
+#[test]
+fn a_tree_goes_to_hdfs_and_to_a_share_and_back() -> Result<()> {
+    let place = Place::new()?;
+    let tree = tree(&place)?;
+    let web = format!("webhdfs://{}/copy", place.hdfs.address(0));
+    for (from, to) in [
+        (place.root("src"), "hdfs://cluster/in/dir".to_owned()),
+        ("hdfs://cluster/in/dir".to_owned(), web.clone()),
+        (web, "maprfs:///share".to_owned()),
+        ("maprfs:///share".to_owned(), "s3a://one/dir".to_owned()),
+        ("s3a://one/dir".to_owned(), place.root("back")),
+    ] {
+        place.hdfs.set_break_after(if from.starts_with("hdfs") { 7_000_000 } else { usize::MAX });
+        assert_eq!(place.done(&[&from, &to])?.counters().1, 5, "{from} {to}");
+    }
+    for (name, bytes) in &tree {
+        assert!(place.read(&format!("back/{name}")).is_some_and(|there| there == *bytes), "{name}");
+    }
+    assert_eq!((place.hdfs.files().len(), place.files("back").len()), (10, 5), "nothing unfinished is left");
+    let ended = place.done(&["-update", "-skipcrccheck", &place.root("src"), "hdfs://cluster/in/dir"])?;
+    assert_eq!(ended.counter("Files Skipped"), Some(5), "{ended:?}");
+    place.write("src/empty", b"no more")?;
+    fs::remove_file(place.path("root/src/large"))?;
+    let ended = place.done(&["-overwrite", "-delete", &place.root("src"), "hdfs://cluster/in/dir"])?;
+    assert_eq!((ended.counter("Files Copied"), ended.counter("Files Deleted")), (Some(4), Some(1)), "{ended:?}");
+    assert_eq!(place.hdfs.get("/in/dir/empty").as_deref(), Some(&b"no more"[..]));
     Ok(())
 }
 

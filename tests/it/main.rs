@@ -22,5 +22,6 @@ mod signing;
 mod spark_clusters;
 mod sql;
 mod staged_data;
+mod stores;
 mod world;
 mod wrong_input;

@@ -98,7 +98,8 @@ async fn fails(world: &World, id: &str) -> Result<String> {
 
 #[tokio::test]
 async fn binaries_that_cannot_be_fetched() -> Result<()> {
-    let world = World::start(On::Sqlite, "[limits]\nstaged_binary = 100\n").await?;
+    let world =
+        World::start(On::Sqlite, "[limits]\nstaged_binary = 100\n[stores.http]\nallow = ['127.0.0.1:9']\n").await?;
     let files = world.server.dir.join("files");
     std::fs::write(files.join("big.sh"), "#".repeat(101))?;
     std::fs::write(world.server.dir.join("outside.sh"), "true")?;
@@ -110,6 +111,9 @@ async fn binaries_that_cannot_be_fetched() -> Result<()> {
         (format!("file://{}/link.sh", files.display()), "outside of the folders"),
         (format!("file://{}/big.sh", files.display()), "staged_binary is 100"),
         ("http://127.0.0.1:9/x.sh".to_owned(), "cannot be connected to"),
+        ("http://127.0.0.1:8/x.sh".to_owned(), "[stores.http] allow"),
+        ("http://169.254.169.254/latest/meta-data/".to_owned(), "link-local"),
+        ("webhdfs://localhost/x.sh".to_owned(), "[stores.http] allow"),
     ]
     .into_iter()
     .enumerate()

@@ -14,7 +14,7 @@ use foggara_db::{Db, Wakes};
 use foggara_domain::{ClusterId, Timestamp};
 use foggara_engines::Plugins;
 use foggara_identity::keystone::{Cloud, Trusts};
-use foggara_stores::{Roots, Stores};
+use foggara_stores::{Mounts, Roots, Stores};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub mod duties;
@@ -29,6 +29,8 @@ pub struct Parts {
     pub stores: Stores,
     /// Which files of this host jobs may use.
     pub roots: Arc<dyn Roots>,
+    /// Shares that are mounted on this host.
+    pub mounts: Mounts,
     /// Where jobs run.
     pub plugins: Plugins,
     /// Trusts for jobs that outlive their caller's token; none with the embedded identity.
@@ -109,6 +111,11 @@ impl App {
     /// Which files of this host jobs may use.
     pub fn roots(&self) -> &dyn Roots {
         self.0.parts.roots.as_ref()
+    }
+
+    /// Shares that are mounted on this host.
+    pub fn mounts(&self) -> &Mounts {
+        &self.0.parts.mounts
     }
 
     /// Where jobs run.

@@ -55,7 +55,7 @@ pub struct InternalBinary {
 /// Schemes of the original.
 const SAHARA_SCHEMES: [&str; 4] = ["swift", "manila", "internal-db", "s3"];
 /// Schemes of MRS (spec/README.md conflict 8) and of this program (decision 1).
-const MORE_SCHEMES: [&str; 6] = ["hdfs", "s3a", "obs", "file", "http", "https"];
+const MORE_SCHEMES: [&str; 9] = ["hdfs", "webhdfs", "swebhdfs", "maprfs", "s3a", "obs", "file", "http", "https"];
 
 /// Checks a job binary's url (sahara-v1.1.md section 5). For the four schemes of the original its rules hold.
 pub fn check_url(url: &str) -> Result<()> {
@@ -74,6 +74,8 @@ pub fn check_url(url: &str) -> Result<()> {
         "internal-db" => is_uuid(parts.host),
         "s3a" | "obs" | "http" | "https" => !parts.host.is_empty(),
         "hdfs" => parts.path.len() > 1,
+        "webhdfs" | "swebhdfs" => !parts.host.is_empty() && parts.path.len() > 1,
+        "maprfs" => parts.host.is_empty() && parts.path.len() > 1,
         "file" => parts.host.is_empty() && parts.path.len() > 1 && parts.path.starts_with('/'),
         _ => return Err(Error::refused(Code::InvalidData, "Invalid job binary")),
     };
@@ -158,6 +160,8 @@ mod tests {
             "file:///opt/a.sh",
             "https://h/a",
             "hdfs://nn/a",
+            "webhdfs://nn:9870/a",
+            "maprfs:///a",
         ] {
             assert_eq!(refusal(check_url(url)), "", "{url}");
         }

@@ -99,7 +99,10 @@ fn check_swift(parts: &UrlParts<'_>, credentials: Option<&Map<String, Value>>) -
 }
 
 fn check_hdfs(parts: &UrlParts<'_>) -> Result<()> {
-    scheme(parts, &["", "hdfs"], "URL scheme must be 'hdfs'")?;
+    scheme(parts, &["", "hdfs", "webhdfs", "swebhdfs"], "URL scheme must be 'hdfs'")?;
+    if parts.scheme.ends_with("webhdfs") && parts.host.is_empty() {
+        return invalid("HDFS url is incorrect, cannot determine a hostname");
+    }
     // Without a host it is a path on the cluster's own file system; `hdfs:///p` means the same here (decision 1).
     if parts.scheme == "hdfs" && parts.host.is_empty() && parts.path.len() < 2 {
         return invalid("HDFS url is incorrect, cannot determine a hostname");
@@ -211,6 +214,7 @@ mod tests {
             ("swift", "swift://c/o", swift.clone()),
             ("swift", "swift://c.sahara/o", swift.clone()),
             ("hdfs", "hdfs://nn:8020/p", Value::Null),
+            ("hdfs", "swebhdfs://nn:9871/p", Value::Null),
             ("hdfs", "/user/p", Value::Null),
             ("hdfs", "hdfs:///p", Value::Null),
             ("maprfs", "maprfs:///p", Value::Null),
@@ -224,6 +228,7 @@ mod tests {
             assert_eq!(refusal(kind, url, credentials), "", "{kind} {url}");
         }
         for (kind, url, credentials, wanted) in [
+            ("hdfs", "webhdfs:///p", Value::Null, "INVALID_DATA HDFS url is incorrect, cannot determine a hostname"),
             ("hdfs", "http://h/p", Value::Null, "INVALID_DATA URL scheme must be 'hdfs'"),
             (
                 "swift",

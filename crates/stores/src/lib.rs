@@ -1,11 +1,16 @@
 //! Bytes by URL: job binaries and data sources, wherever they are.
 
+mod checksum;
 mod http;
 mod internal;
 mod limits;
 mod listing;
 mod local;
+mod mounts;
+mod reach;
+mod resume;
 mod s3;
+mod webhdfs;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -21,9 +26,12 @@ pub use internal::InternalStore;
 pub use limits::fetch_into_file;
 pub use listing::{FileEntry, Listing, below};
 pub use local::{LocalRoots, LocalStore};
+pub use mounts::{MountStore, Mounts};
+pub use reach::Reach;
 pub use s3::{S3Settings, S3Store};
 use serde_json::{Map, Value};
 use thiserror::Error;
+pub use webhdfs::{HdfsSettings, HdfsStore};
 
 /// Why bytes could not be read or written. The text says which url, what happened and what to do; it holds no credentials.
 #[derive(Debug, Error, Clone, PartialEq)]
@@ -105,7 +113,7 @@ pub trait Store: Send + Sync {
 
 fn cannot(url: &url::Url, what: &str) -> StoreError {
     StoreError::Unsupported(format!(
-        "the store of {} urls cannot {what}: only file, s3, s3a, s3n and obs can",
+        "the store of {} urls cannot {what}: only file, hdfs, webhdfs, swebhdfs, manila, maprfs, s3, s3a, s3n and obs can",
         url.scheme()
     ))
 }

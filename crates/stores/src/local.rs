@@ -23,16 +23,32 @@ const PIECE: usize = 64 << 10;
 
 /// The roots. Each is made canonical when it is asked, so that one that appears later counts.
 #[derive(Clone, Debug)]
-pub struct LocalRoots(Vec<PathBuf>);
+pub struct LocalRoots {
+    folders: Vec<PathBuf>,
+    /// Whether they are a share's and not those of `[stores.file]`.
+    is_mount: bool,
+}
 
 impl LocalRoots {
     /// From absolute paths.
     pub fn new(roots: Vec<PathBuf>) -> Self {
-        Self(roots)
+        Self { folders: roots, is_mount: false }
+    }
+
+    /// From the absolute paths of mounted shares.
+    pub(crate) fn mounted(folders: Vec<PathBuf>) -> Self {
+        Self { folders, is_mount: true }
     }
 
     fn denied(&self, path: &Path) -> StoreError {
-        let roots: Vec<String> = self.0.iter().map(|root| root.display().to_string()).collect();
+        let roots: Vec<String> = self.folders.iter().map(|root| root.display().to_string()).collect();
+        if self.is_mount {
+            return StoreError::Denied(format!(
+                "{} lies outside of the mounted share {}",
+                path.display(),
+                roots.join(", ")
+            ));
+        }
         StoreError::Denied(format!(
             "{} lies outside of the folders that jobs may use ({}); add it to [stores.file] roots",
             path.display(),
@@ -66,7 +82,7 @@ impl Roots for LocalRoots {
             }
         };
         let is_root = |root: &PathBuf| root.canonicalize().is_ok_and(|root| canonical.starts_with(root));
-        if !self.0.iter().any(is_root) {
+        if !self.folders.iter().any(is_root) {
             return Err(self.denied(path));
         }
         Ok(rest.into_iter().rev().fold(canonical, |path, name| path.join(name)))

@@ -9,7 +9,10 @@ use std::{ffi::OsString, path::Path, process::ExitCode, sync::Arc, time::Duratio
 
 use foggara_domain::{ProjectId, plan::Plan};
 use foggara_engines::local::{CopySettings, CopyTask};
-use foggara_stores::{Access, LocalRoots, LocalStore, S3Settings, S3Store, Store, Stores};
+use foggara_stores::{
+    Access, HdfsSettings, HdfsStore, LocalRoots, LocalStore, MountStore, Mounts, Reach, S3Settings, S3Store, Store,
+    Stores,
+};
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -102,9 +105,16 @@ async fn copy(task: &CopyTask, stop: &CancellationToken) -> Result<(), Fault> {
 }
 
 fn stores(settings: &CopySettings) -> Result<Stores, Fault> {
-    let s3 = S3Store::new(S3Settings::of_words(&settings.s3.0)).map_err(|error| error.to_string())?;
-    let local = LocalStore::new(LocalRoots::new(settings.roots.clone()));
-    Ok(Stores::new().with(Arc::new(local)).with(Arc::new(s3)))
+    let text = |error: foggara_stores::StoreError| error.to_string();
+    let reach = Reach::of(&settings.allow)?;
+    let local = Arc::new(LocalStore::new(LocalRoots::new(settings.roots.clone())));
+    let hdfs = HdfsStore::new(HdfsSettings::of_words(&settings.hdfs.0)?, reach.clone(), local.clone()).map_err(text)?;
+    let s3 = S3Store::new(S3Settings::of_words(&settings.s3.0), reach).map_err(text)?;
+    Ok(Stores::new()
+        .with(local)
+        .with(Arc::new(hdfs))
+        .with(Arc::new(MountStore::new(Mounts::of_words(settings.mounts.clone()))))
+        .with(Arc::new(s3)))
 }
 
 /// A url of an argument, without a slash at its end. A path is taken as it stands, a url is decoded.
@@ -126,7 +136,8 @@ fn url(text: &str) -> Result<Url, Fault> {
 /// A url as it may be shown, readable.
 fn shown(url: &Url) -> String {
     let path = percent_encoding::percent_decode_str(url.path()).decode_utf8_lossy();
-    format!("{}://{}{path}", url.scheme(), url.host_str().unwrap_or_default())
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}{path}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
 /// The stores, and what they are asked with.
@@ -139,7 +150,7 @@ struct Places {
 impl Places {
     fn store(&self, url: &Url) -> Result<&Arc<dyn Store>, Fault> {
         let store = self.stores.get(url.scheme());
-        store.ok_or_else(|| format!("DistCp cannot copy '{}' urls; it can file, s3, s3a, s3n and obs", url.scheme()))
+        store.ok_or_else(|| format!("DistCp cannot copy '{}' urls", url.scheme()))
     }
 
     fn access(&self) -> Access<'_> {

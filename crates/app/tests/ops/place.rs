@@ -21,7 +21,7 @@ use foggara_engines::{
     plugins::sim::SimPlugin,
     sim::{Sim, SimSettings},
 };
-use foggara_stores::{Content, InternalStore, LocalRoots, LocalStore, Stores};
+use foggara_stores::{Content, InternalStore, LocalRoots, LocalStore, Mounts, Stores};
 use futures::{StreamExt, stream};
 use serde_json::{Map, Value};
 
@@ -79,7 +79,8 @@ pub async fn place() -> Place {
         fetch_timeout: Duration::from_secs(5),
         host_lost_after: Duration::from_secs(60),
     };
-    let app = App::new(Parts { db, stores, roots: Arc::new(roots), plugins, trusts: None, cloud: None, settings });
+    let (roots, mounts) = (Arc::new(roots), Mounts::default());
+    let app = App::new(Parts { db, stores, roots, mounts, plugins, trusts: None, cloud: None, settings });
     clusters::ensure_public(&app).await.expect("public clusters");
     Place { app, owner: caller(&"1".repeat(32)), other: caller(&"2".repeat(32)), files, _dir: dir }
 }

@@ -35,7 +35,7 @@ const OURS: [&str; 11] = [
 const FOR_HADOOP: &str = "spark.hadoop.";
 
 /// Endings of the names by which file systems take their keys, with or without the name of a bucket in the middle.
-const SECRET_ENDINGS: [&str; 4] = [".access.key", ".secret.key", ".session.token", ".password"];
+const SECRET_ENDINGS: [&str; 5] = [".access.key", ".secret.key", ".session.token", ".delegation.token", ".password"];
 
 /// Whether the value of a config is a secret.
 pub fn is_credential(key: &str) -> bool {

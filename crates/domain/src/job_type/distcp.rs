@@ -16,10 +16,10 @@ use crate::{
 /// Files that are copied at once when nobody says how many; Hadoop starts 20 mappers on a whole cluster.
 const AT_ONCE: u32 = 8;
 /// Settings of a job that mean a store.
-const OF_STORES: [&str; 3] = ["fs.s3a.", "fs.s3n.", "fs.obs."];
+const OF_STORES: [&str; 4] = ["fs.s3a.", "fs.s3n.", "fs.obs.", "fs.webhdfs."];
 
 /// Makes the plan of arguments: options, source or sources, destination. Credentials are taken from the configs (`fs.s3a.*`,
-/// `fs.obs.*`), which are not shown to anybody; in arguments they are refused.
+/// `fs.obs.*`, `fs.webhdfs.*`), which are not shown to anybody; in arguments they are refused.
 pub fn plan(args: &[String], configs: &BTreeMap<String, Value>) -> Result<Plan> {
     let mut options = CopyOptions { at_once: AT_ONCE, ..CopyOptions::default() };
     let of_stores = configs.iter().filter(|(key, _)| is_of_stores(key));
@@ -84,9 +84,9 @@ fn setting(word: &str, settings: &mut BTreeMap<String, String>) -> Result<()> {
             settings.insert(key.to_owned(), value.to_owned());
             Ok(())
         }
-        Some((key, _)) => {
-            invalid(format!("DistCp does not know the setting '{key}' here; it takes fs.s3a.* and fs.obs.*"))
-        }
+        Some((key, _)) => invalid(format!(
+            "DistCp does not know the setting '{key}' here; it takes fs.s3a.*, fs.obs.* and fs.webhdfs.*"
+        )),
         None => invalid("DistCp: -D needs key=value"),
     }
 }
@@ -103,15 +103,16 @@ fn check(place: &str) -> Result<()> {
     match parts.scheme {
         "" if place.starts_with('/') => Ok(()),
         "" => invalid(format!("'{place}' is neither a url nor an absolute path")),
-        "file" | "hdfs" if parts.host.is_empty() && parts.path.starts_with('/') => Ok(()),
-        "hdfs" => {
-            invalid(format!("{shown}: DistCp does not reach other HDFS here; hdfs:///path is a file of this host"))
-        }
+        "file" | "hdfs" | "maprfs" if parts.host.is_empty() && parts.path.starts_with('/') => Ok(()),
+        // Without a host `hdfs` means the files of this host (decision 1).
+        "hdfs" | "webhdfs" | "swebhdfs" | "manila" if !parts.host.is_empty() => Ok(()),
         "s3" | "s3a" | "s3n" | "obs" if !parts.host.is_empty() => Ok(()),
-        "file" | "s3" | "s3a" | "s3n" | "obs" => {
-            invalid(format!("{shown} is malformed: file:///path, s3a://bucket/key"))
+        "file" | "hdfs" | "webhdfs" | "swebhdfs" | "manila" | "maprfs" | "s3" | "s3a" | "s3n" | "obs" => {
+            invalid(format!("{shown} is malformed: file:///path, hdfs://host/path, s3a://bucket/key"))
         }
-        other => invalid(format!("DistCp cannot copy '{other}' urls; it can file, s3, s3a, s3n and obs")),
+        other => invalid(format!(
+            "DistCp cannot copy '{other}' urls; it can file, hdfs, webhdfs, swebhdfs, manila, maprfs, s3, s3a, s3n and obs"
+        )),
     }
 }
 
@@ -179,12 +180,14 @@ mod tests {
             (&["/a"], "a source and a destination"),
             (&[], "a source and a destination"),
             (&["a", "/b"], "neither a url nor"),
-            (&["hdfs://nn/a", "/b"], "other HDFS"),
+            (&["webhdfs:///a", "/b"], "malformed"),
+            (&["maprfs://host/a", "/b"], "malformed"),
             (&["swift://c/a", "/b"], "'swift'"),
             (&["s3a:///a", "/b"], "malformed"),
             (&["file://host/a", "/b"], "malformed"),
             (&["s3a://me:word@b/a", "/b"], "credentials may not stand"),
             (&["-Dfs.s3a.secret.key=word", "/a", "/b"], "which are shown"),
+            (&["-Dfs.webhdfs.delegation.token=word", "/a", "/b"], "which are shown"),
             (&["-D", "mapreduce.job.queuename=q", "/a", "/b"], "mapreduce.job.queuename"),
             (&["-D", "/a", "/b"], "key=value"),
         ] {

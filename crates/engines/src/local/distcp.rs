@@ -17,11 +17,18 @@ use super::{
 
 /// What the operator's configuration says of the stores.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CopySettings {
     /// Folders of this host that jobs may use.
     pub roots: Vec<PathBuf>,
     /// Settings of S3 in the words of `foggara_stores::S3Settings`.
     pub s3: HiddenSettings,
+    /// Settings of HDFS in the words of `foggara_stores::HdfsSettings`.
+    pub hdfs: HiddenSettings,
+    /// Mounted shares in the words of `foggara_stores::Mounts`.
+    pub mounts: BTreeMap<String, PathBuf>,
+    /// What the job may reach on this host, in the words of `foggara_stores::Reach`.
+    pub allow: Vec<String>,
 }
 
 /// What the process is told.

@@ -6,11 +6,14 @@ use std::error::Error as _;
 use opendal::{Error, ErrorKind};
 
 use super::target::Target;
-use crate::StoreError;
+use crate::{StoreError, reach};
 
 /// The error of a request.
 pub(super) fn of(target: &Target, error: &Error) -> StoreError {
     let (name, at) = (target.name(), &target.endpoint);
+    if let Some(fault) = error.source().and_then(reach::forbidden) {
+        return StoreError::Denied(format!("{name}: {at} is not asked: {fault}"));
+    }
     let keys = if target.keys.is_some() { "these keys" } else { "requests without keys" };
     match (code(error), error.kind()) {
         (Some("NoSuchBucket"), _) => {

@@ -20,14 +20,14 @@ use opendal::{
     services::S3,
 };
 use opendal_http_transport_reqwest::ReqwestTransport;
-use reqwest::redirect::Policy;
 pub use settings::S3Settings;
 use url::Url;
 
 use self::target::Target;
-use crate::{Access, Content, FileEntry, Listing, Store, StoreError, exactly, listing::is_plain};
+use crate::{
+    Access, Content, FileEntry, Listing, Reach, Store, StoreError, exactly, listing::is_plain, reach::free_client,
+};
 
-const CONNECT: Duration = Duration::from_secs(10);
 /// How long an answer may take, and how long no byte may come.
 const SILENCE: Duration = Duration::from_secs(60);
 /// How long a part may be on its way up: at the least part size that is 28 kB in a second.
@@ -47,20 +47,24 @@ const PARTS_AT_ONCE: usize = 2;
 /// The store.
 pub struct S3Store {
     settings: S3Settings,
-    transport: HttpTransporter,
+    reach: Reach,
+    /// To the operator's endpoint.
+    free: HttpTransporter,
+    /// To endpoints that jobs name.
+    bound: HttpTransporter,
 }
 
 impl S3Store {
-    /// With the operator's settings and connections of its own. A rustls provider must be installed in the process.
-    pub fn new(settings: S3Settings) -> Result<Self, StoreError> {
-        // A redirect to another region would be followed without its signature; the answer itself says more.
-        let client = reqwest::Client::builder()
-            .connect_timeout(CONNECT)
-            .redirect(Policy::none())
-            .user_agent(concat!("foggara/", env!("CARGO_PKG_VERSION")))
-            .build();
-        let client = client.map_err(|error| StoreError::Local(format!("cannot make an HTTP client: {error}")))?;
-        Ok(Self { settings, transport: HttpTransporter::new(ReqwestTransport::new(client)) })
+    /// With the operator's settings and connections of its own; endpoints that jobs name obey the rule. A rustls provider must
+    /// be installed in the process.
+    pub fn new(settings: S3Settings, reach: Reach) -> Result<Self, StoreError> {
+        // No redirects: one to another region would be followed without its signature; the answer itself says more.
+        let transport = |client: reqwest::ClientBuilder| {
+            let client = client.build();
+            let client = client.map_err(|error| StoreError::Local(format!("cannot make an HTTP client: {error}")))?;
+            Ok(HttpTransporter::new(ReqwestTransport::new(client)))
+        };
+        Ok(Self { settings, free: transport(free_client())?, bound: transport(reach.client())?, reach })
     }
 
     fn operator(&self, target: &Target, silence: Duration) -> Result<Operator, StoreError> {
@@ -87,12 +91,20 @@ impl S3Store {
         })?;
         let timeout = TimeoutLayer::new().with_timeout(SILENCE).with_io_timeout(silence);
         let retry = RetryLayer::new().with_max_times(RETRIES).with_min_delay(PAUSE).with_jitter();
-        let context = OperationContext::new().with_http_transport(self.transport.clone());
+        let transport = if target.is_operators { &self.free } else { &self.bound };
+        let context = OperationContext::new().with_http_transport(transport.clone());
         Ok(operator.layer(timeout).layer(retry).with_context(context))
     }
 
     fn target(&self, url: &Url, access: &Access<'_>) -> Result<Target, StoreError> {
-        Target::of(url, access.credentials, &self.settings)
+        let target = Target::of(url, access.credentials, &self.settings)?;
+        let endpoint = Url::parse(&target.endpoint).ok().filter(|_| !target.is_operators);
+        match endpoint.map(|endpoint| self.reach.check(&endpoint)) {
+            Some(Err(fault)) => {
+                Err(StoreError::Denied(format!("{}: {} is not asked: {fault}", target.name(), target.endpoint)))
+            }
+            _ => Ok(target),
+        }
     }
 }
 

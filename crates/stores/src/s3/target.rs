@@ -37,6 +37,8 @@ pub(super) struct Target {
     pub key: String,
     /// With scheme, without path.
     pub endpoint: String,
+    /// Whether that is the operator's, or AWS where the operator names none.
+    pub is_operators: bool,
     pub region: String,
     /// Nothing for requests without a signature.
     pub keys: Option<Keys>,
@@ -80,7 +82,8 @@ impl Target {
                 settings.path_style.filter(|_| endpoint.is_operators).unwrap_or_else(|| by_path(&endpoint.url, &bucket))
             }
         };
-        Ok(Self { scheme, bucket, key, endpoint: endpoint.text(), region, keys, path_style })
+        let (is_operators, endpoint) = (endpoint.is_operators, endpoint.text());
+        Ok(Self { scheme, bucket, key, endpoint, is_operators, region, keys, path_style })
     }
 
     /// The url as it may be shown.

@@ -47,7 +47,11 @@ async fn a_fetched_file_is_whole_and_hashed() {
     }
     let mut left = place.fetched();
     left.sort();
-    assert_eq!(left, ["copy-0", "copy-1", "copy-2", "copy-3"], "no temporary file is left");
+    assert_eq!(left.len(), 8);
+    assert!(
+        left.iter().all(|name| name.starts_with("copy-") && name.len() == 6),
+        "no temporary file is left: {left:?}"
+    );
 }
 
 #[tokio::test]

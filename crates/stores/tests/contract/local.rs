@@ -50,11 +50,8 @@ async fn what_is_no_file_is_refused_at_once() {
         let error = place.refused(&place.local(name)).await;
         assert!(matches!(&error, StoreError::NotFound(text) if text.contains("not a file")), "{name}: {error:?}");
     }
-    for url in ["file://somewhere/p", "hdfs://name:8020/p", "hdfs://me:secret@name/p"] {
-        let error = place.refused(url).await;
-        assert!(matches!(&error, StoreError::Unsupported(text) if text.contains("host")), "{url}: {error:?}");
-        assert!(!error.to_string().contains("secret"), "{error}");
-    }
+    let error = place.refused("file://somewhere/p").await;
+    assert!(matches!(&error, StoreError::Unsupported(text) if text.contains("host")), "{error:?}");
     let error = place.refused(&place.local("zero%00byte")).await;
     assert!(matches!(error, StoreError::Unsupported(_)), "{error:?}");
 }

@@ -3,5 +3,8 @@
 mod every;
 mod http;
 mod local;
+mod mounts;
 mod place;
 mod s3;
+mod web;
+mod webhdfs;

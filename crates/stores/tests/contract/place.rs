@@ -1,29 +1,26 @@
-//! One place with all stores: a folder, a database, a web server of its own, and a fake S3.
+//! One place with all stores: a folder, a mounted share, a database, a web server of its own, a fake S3 and a fake HDFS.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    body::{Body, Bytes},
-    extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Redirect, Response},
-    routing::get,
-};
+use bytes::Bytes;
 use foggara_db::{
     Db, SealKeys,
     internal_binaries::{self, PIECE},
 };
 use foggara_domain::{InternalBinaryId, ProjectId, Secret, Timestamp, binary::InternalBinary, flag::Flag};
 use foggara_stores::{
-    Access, Content, Fetched, HttpStore, InternalStore, Listing, LocalRoots, LocalStore, S3Settings, S3Store, Store,
-    StoreError, Stores, fetch_into_file,
+    Access, Content, Fetched, HdfsSettings, HdfsStore, HttpStore, InternalStore, Listing, LocalRoots, LocalStore,
+    MountStore, Mounts, Reach, S3Settings, S3Store, Store, StoreError, Stores, fetch_into_file,
 };
-use foggara_testkit::s3::{ACCESS_KEY, FakeS3, SECRET_KEY};
+use foggara_testkit::{
+    s3::{ACCESS_KEY, FakeS3, SECRET_KEY},
+    webhdfs::FakeHdfs,
+};
 use futures::{StreamExt, stream};
 use serde_json::{Map, Value};
-use tokio::net::TcpListener;
 use url::Url;
+
+use crate::web;
 
 /// How long an answer may take: a store that waits for ever fails its test.
 const SOON: Duration = Duration::from_secs(20);
@@ -37,13 +34,22 @@ pub struct Place {
     pub outside: PathBuf,
     pub roots: LocalRoots,
     pub project: ProjectId,
+    /// A folder that is mounted as the share [`SHARE`].
+    pub share: PathBuf,
     pub web: SocketAddr,
+    /// Another web server, which tells what it was asked with.
+    pub other: SocketAddr,
     pub s3: FakeS3,
+    pub hdfs: FakeHdfs,
     dir: tempfile::TempDir,
 }
 
 /// The bucket that is there.
 pub const BUCKET: &str = "data";
+/// The share that is mounted.
+pub const SHARE: &str = "00000000-0000-4000-8000-000000000abc";
+/// The name by which the operator of the fake HDFS knows it.
+pub const CLUSTER: &str = "cluster:8020";
 
 /// What an operator of the fake S3 would set.
 pub fn operators(s3: &FakeS3) -> S3Settings {
@@ -59,74 +65,77 @@ pub async fn place() -> Place {
     // Another test of this process may have installed it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let dir = tempfile::tempdir().expect("a folder");
-    let (files, outside) = (dir.path().join("files"), dir.path().join("outside"));
-    std::fs::create_dir(&files).expect("a folder");
-    std::fs::create_dir(&outside).expect("a folder");
+    let [files, outside, share] = ["files", "outside", "share"].map(|name| dir.path().join(name));
+    for folder in [&files, &outside, &share, &share.join("mapr")] {
+        std::fs::create_dir(folder).expect("a folder");
+    }
     let url = Secret::new(format!("sqlite:{}", dir.path().join("db").display()));
     let db = Db::open(foggara_db::Settings { url, connections: 4, seal_keys: SealKeys::generate() }).await;
     let db = db.expect("the database opens");
     db.migrate(Timestamp::from_micros(0)).await.expect("the database is brought up to date");
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let web = listener.local_addr().expect("an address");
-    let routes = Router::new()
-        .route("/files/{name}", get(file))
-        .route("/broken", get(broken))
-        .route("/private", get(private))
-        .route("/moved/{name}", get(async |Path(name): Path<String>| Redirect::temporary(&format!("/files/{name}"))))
-        .route("/round", get(async || Redirect::temporary("/round")))
-        .route("/away", get(async || Redirect::temporary("file:///etc/hostname")))
-        .route("/status/{code}", get(async |Path(code): Path<u16>| StatusCode::from_u16(code).expect("a status")))
-        .with_state(files.clone());
-    tokio::spawn(async move { axum::serve(listener, routes).await });
+    let (web, other) = web::start(&files).await;
     let roots = LocalRoots::new(vec![files.clone()]);
     let s3 = FakeS3::start(&[BUCKET]).expect("a fake S3");
+    let hdfs = FakeHdfs::start().expect("a fake HDFS");
+    let local = Arc::new(LocalStore::new(roots.clone()));
+    let mounts = Mounts::new(BTreeMap::from([(SHARE.to_owned(), share.clone())]), Some(share.join("mapr")));
     let stores = Stores::new()
-        .with(Arc::new(S3Store::new(operators(&s3)).expect("a client")))
-        .with(Arc::new(LocalStore::new(roots.clone())))
+        .with(Arc::new(S3Store::new(operators(&s3), here()).expect("a client")))
+        .with(local.clone())
+        .with(Arc::new(HdfsStore::new(of_hdfs(&hdfs), here(), local).expect("a client")))
+        .with(Arc::new(MountStore::new(mounts)))
         .with(Arc::new(InternalStore::new(db.clone())))
-        .with(Arc::new(HttpStore::new().expect("a client")));
-    Place { stores, db, files, outside, roots, project: ProjectId::from("1".repeat(32)), web, s3, dir }
+        .with(Arc::new(HttpStore::new(here()).expect("a client")));
+    let project = ProjectId::from("1".repeat(32));
+    Place { stores, db, files, outside, roots, project, share, web, other, s3, hdfs, dir }
 }
 
-async fn file(State(files): State<PathBuf>, Path(name): Path<String>) -> Response {
-    match tokio::fs::read(files.join(name)).await {
-        Ok(bytes) => bytes.into_response(),
-        Err(_) => StatusCode::NOT_FOUND.into_response(),
-    }
+/// Tests have their servers on this host.
+pub fn here() -> Reach {
+    Reach::of(&["127.0.0.1".to_owned()]).expect("a rule")
 }
 
-/// Announces ten bytes, sends three, and breaks the connection.
-async fn broken() -> Response {
-    let pieces: [Result<Bytes, std::io::Error>; 2] =
-        [Ok(Bytes::from_static(b"abc")), Err(std::io::Error::other("planned"))];
-    ([(header::CONTENT_LENGTH, "10")], Body::from_stream(stream::iter(pieces))).into_response()
-}
-
-/// For `me` with the password `secret`.
-async fn private(headers: HeaderMap) -> Response {
-    match headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) {
-        Some("Basic bWU6c2VjcmV0") => "yours".into_response(),
-        _ => StatusCode::UNAUTHORIZED.into_response(),
-    }
+/// What an operator of the fake HDFS would set.
+pub fn of_hdfs(hdfs: &FakeHdfs) -> HdfsSettings {
+    let names = BTreeMap::from([(CLUSTER.to_owned(), hdfs.urls())]);
+    HdfsSettings::of(Some("usual".to_owned()), &names).expect("settings")
 }
 
 impl Place {
     /// Puts bytes under a name into every store; gives the urls.
     pub async fn put(&self, name: &str, bytes: &[u8]) -> Vec<String> {
         std::fs::write(self.files.join(name), bytes).expect("a file");
+        std::fs::write(self.share.join(name), bytes).expect("a file");
+        std::fs::write(self.share.join("mapr").join(name), bytes).expect("a file");
         self.s3.put(BUCKET, name, bytes);
-        vec![self.local(name), self.web(&format!("/files/{name}")), self.upload(name, bytes).await, self.object(name)]
+        self.hdfs.put(&format!("/data/{name}"), bytes);
+        self.hdfs.put(&format!("/web/{name}"), bytes);
+        let mut urls = self.writable(name);
+        urls.extend([self.web(&format!("/files/{name}")), self.upload(name, bytes).await]);
+        urls
     }
 
     /// Urls of every store behind which there is nothing.
     pub fn nothing(&self) -> Vec<String> {
         let internal = format!("internal-db://{}", InternalBinaryId::new());
-        vec![self.local("nothing"), self.web("/files/nothing"), internal, self.object("nothing")]
+        let mut urls = self.writable("nothing");
+        urls.extend([self.web("/files/nothing"), internal]);
+        urls
     }
 
     /// Where the stores that can write would put a file.
-    pub fn writable(&self, name: &str) -> [String; 2] {
-        [self.local(name), self.object(name)]
+    pub fn writable(&self, name: &str) -> Vec<String> {
+        let web = format!("webhdfs://{}/web/{name}", self.hdfs.address(0));
+        let maprfs = format!("maprfs:///{name}");
+        vec![self.local(name), self.object(name), self.hdfs(name), web, self.share(name), maprfs]
+    }
+
+    pub fn hdfs(&self, name: &str) -> String {
+        format!("hdfs://{CLUSTER}/data/{name}")
+    }
+
+    pub fn share(&self, name: &str) -> String {
+        format!("manila://{SHARE}/{name}")
     }
 
     pub fn object(&self, name: &str) -> String {

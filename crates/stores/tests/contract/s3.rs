@@ -1,12 +1,12 @@
 //! S3: what is refused and how it is told, pages, parts, and readings that break off.
 
 use bytes::Bytes;
-use foggara_stores::{Access, S3Settings, S3Store, Store, StoreError};
+use foggara_stores::{Access, Reach, S3Settings, S3Store, Store, StoreError};
 use foggara_testkit::s3::{ACCESS_KEY, SECRET_KEY, Sending};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::place::{BUCKET, Place, bytes_of, operators, place};
+use crate::place::{BUCKET, Place, bytes_of, here, operators, place};
 
 fn object(value: Value) -> Map<String, Value> {
     value.as_object().cloned().expect("an object")
@@ -14,7 +14,7 @@ fn object(value: Value) -> Map<String, Value> {
 
 /// The error of opening, listing and writing a url with credentials; they tell the same.
 async fn refused(place: &Place, settings: S3Settings, url: &str, credentials: Value) -> StoreError {
-    let store = S3Store::new(settings).expect("a store");
+    let store = S3Store::new(settings, here()).expect("a store");
     let (url, credentials) = (Url::parse(url).expect("a url"), object(credentials));
     let access = Access { project: &place.project, caller: None, credentials: Some(&credentials) };
     let opened = store.open(&url, &access).await.err().expect("not opened");
@@ -72,7 +72,7 @@ async fn refusals_say_what_to_do_and_no_keys() {
 async fn every_scheme_and_both_sets_of_names_reach_the_same_object() {
     let place = place().await;
     place.s3.put(BUCKET, "a b/ö?#%", b"bytes");
-    let store = S3Store::new(S3Settings::default()).expect("a store");
+    let store = S3Store::new(S3Settings::default(), here()).expect("a store");
     let endpoint = place.s3.endpoint();
     for (scheme, credentials) in [
         ("s3", json!({"accesskey": ACCESS_KEY, "secretkey": SECRET_KEY, "endpoint": endpoint})),
@@ -150,4 +150,28 @@ async fn large_content_goes_up_in_parts_and_appears_when_the_last_is_there() {
     let asked = place.s3.asked();
     assert_eq!(asked.iter().filter(|line| line.contains("partNumber=")).count(), 3, "{asked:?}");
     assert_eq!(place.s3.open_uploads(), 0);
+}
+
+#[tokio::test]
+async fn an_endpoint_on_this_host_is_the_operators_only() {
+    let place = place().await;
+    place.s3.put(BUCKET, "x", b"1");
+    let store = S3Store::new(operators(&place.s3), Reach::default()).expect("a store");
+    let url = Url::parse(&place.object("x")).expect("a url");
+    let ask = async |endpoint: &str| {
+        let keys = object(json!({"accesskey": ACCESS_KEY, "secretkey": SECRET_KEY, "endpoint": endpoint}));
+        let access = Access { project: &place.project, caller: None, credentials: Some(&keys) };
+        store.open(&url, &access).await.map(|content| content.size)
+    };
+    assert_eq!(ask(&place.s3.endpoint()).await, Ok(Some(1)), "it is the operator's");
+    let port = place.s3.endpoint().rsplit(':').next().expect("a port").to_owned();
+    let (asked, localhost) = (place.s3.asked().len(), format!("http://localhost:{port}"));
+    for endpoint in [&localhost, "http://127.0.0.1:1", "http://169.254.169.254", "http://[::ffff:127.0.0.1]:1"] {
+        let error = ask(endpoint).await.expect_err(endpoint);
+        assert!(
+            matches!(&error, StoreError::Denied(text) if text.contains("[stores.http] allow")),
+            "{endpoint}: {error:?}"
+        );
+    }
+    assert_eq!(place.s3.asked().len(), asked);
 }

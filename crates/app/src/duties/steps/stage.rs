@@ -274,7 +274,9 @@ impl Resolver<'_> {
         }
         let mut random = rand::rng();
         let letter = || char::from(random.random_range(b'a'..=b'z'));
-        let url = native_url(&source.kind, &expand(&source.url, &self.row.id, letter));
+        let expanded = expand(&source.url, &self.row.id, letter);
+        let mounted = self.app.mounts().file_url(&source.kind, &expanded);
+        let url = mounted.unwrap_or_else(|| native_url(&source.kind, &expanded));
         self.urls.insert(source.id.to_string(), Value::from(url.as_str()));
         let credential = |key: &str| source.credentials.as_ref().and_then(|credentials| credentials.get(key)).cloned();
         let pairs: &[(&str, &str)] = match source.kind.as_str() {
@@ -288,6 +290,7 @@ impl Resolver<'_> {
                 ("fs.s3a.connection.ssl.enabled", "ssl"),
                 ("fs.s3a.path.style.access", "bucket_in_path"),
             ],
+            "hdfs" => &[("fs.webhdfs.user", "user"), ("fs.webhdfs.delegation.token", "delegation_token")],
             "obs" => &[
                 ("fs.obs.access.key", "accesskey"),
                 ("fs.obs.secret.key", "secretkey"),
@@ -323,11 +326,19 @@ impl Resolver<'_> {
         if self.opens_urls {
             return Ok(Some(url.to_owned()));
         }
+        if source.kind == "manila" && parts.scheme == "manila" {
+            return Err(format!(
+                "data source '{}': the share {} is not mounted here: the operator can set [stores.manila] mounts",
+                source.name, parts.host
+            ));
+        }
         let is_here = matches!(parts.scheme, "" | "file" | "hdfs" | "maprfs") && parts.host.is_empty();
         if !is_here {
             return Ok(None);
         }
-        let path = self.app.roots().resolve(Path::new(parts.path));
+        let is_mounted = self.app.mounts().file_url(&source.kind, &source.url).is_some();
+        let roots = if is_mounted { self.app.mounts() } else { self.app.roots() };
+        let path = roots.resolve(Path::new(parts.path));
         let path = path.map_err(|error| format!("data source '{}': {error}", source.name))?;
         Ok(Some(path.display().to_string()))
     }

@@ -1,4 +1,4 @@
-//! One place with all stores: a folder, a database, a web server of its own, and a fake S3.
+//! One place with all stores: a folder, a database, a web server of its own, a fake S3, and a fake Swift.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -17,11 +17,14 @@ use foggara_db::{
 use foggara_domain::{InternalBinaryId, ProjectId, Secret, Timestamp, binary::InternalBinary, flag::Flag};
 use foggara_stores::{
     Access, Content, Fetched, HttpStore, InternalStore, Listing, LocalRoots, LocalStore, S3Settings, S3Store, Store,
-    StoreError, Stores, fetch_into_file,
+    StoreError, Stores, SwiftSettings, SwiftStore, fetch_into_file,
 };
-use foggara_testkit::s3::{ACCESS_KEY, FakeS3, SECRET_KEY};
+use foggara_testkit::{
+    s3::{ACCESS_KEY, FakeS3, SECRET_KEY},
+    swift::{self, FakeSwift},
+};
 use futures::{StreamExt, stream};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -39,11 +42,26 @@ pub struct Place {
     pub project: ProjectId,
     pub web: SocketAddr,
     pub s3: FakeS3,
+    pub swift: FakeSwift,
+    /// What a user of the fake Swift gives along with a url.
+    pub login: Map<String, Value>,
     dir: tempfile::TempDir,
 }
 
-/// The bucket that is there.
+/// The bucket and the container that are there.
 pub const BUCKET: &str = "data";
+/// Bytes of a segment.
+pub const SEGMENT: u64 = 1 << 20;
+
+/// What an operator of the fake Swift would set.
+pub fn of_swift(swift: &FakeSwift) -> SwiftSettings {
+    SwiftSettings { auth_url: Some(swift.keystone()), segment: SEGMENT, ..SwiftSettings::default() }
+}
+
+/// Credentials, written as JSON.
+pub fn object(value: Value) -> Map<String, Value> {
+    value.as_object().cloned().expect("an object")
+}
 
 /// What an operator of the fake S3 would set.
 pub fn operators(s3: &FakeS3) -> S3Settings {
@@ -80,12 +98,15 @@ pub async fn place() -> Place {
     tokio::spawn(async move { axum::serve(listener, routes).await });
     let roots = LocalRoots::new(vec![files.clone()]);
     let s3 = FakeS3::start(&[BUCKET]).expect("a fake S3");
+    let swift = FakeSwift::start(&[BUCKET, swift::FORBIDDEN]).expect("a fake Swift");
+    let login = json!({"user": swift::USER, "password": swift::PASSWORD, "project": swift::PROJECT_NAME});
     let stores = Stores::new()
+        .with(Arc::new(SwiftStore::new(of_swift(&swift), None).expect("a client")))
         .with(Arc::new(S3Store::new(operators(&s3)).expect("a client")))
         .with(Arc::new(LocalStore::new(roots.clone())))
         .with(Arc::new(InternalStore::new(db.clone())))
         .with(Arc::new(HttpStore::new().expect("a client")));
-    Place { stores, db, files, outside, roots, project: ProjectId::from("1".repeat(32)), web, s3, dir }
+    Place { stores, db, files, outside, roots, project: ProjectId::from("1".repeat(32)), web, s3, swift, login: object(login), dir }
 }
 
 async fn file(State(files): State<PathBuf>, Path(name): Path<String>) -> Response {
@@ -115,18 +136,24 @@ impl Place {
     pub async fn put(&self, name: &str, bytes: &[u8]) -> Vec<String> {
         std::fs::write(self.files.join(name), bytes).expect("a file");
         self.s3.put(BUCKET, name, bytes);
-        vec![self.local(name), self.web(&format!("/files/{name}")), self.upload(name, bytes).await, self.object(name)]
+        self.swift.put(BUCKET, name, bytes);
+        let (web, upload) = (self.web(&format!("/files/{name}")), self.upload(name, bytes).await);
+        vec![self.local(name), web, upload, self.object(name), self.in_swift(name)]
     }
 
     /// Urls of every store behind which there is nothing.
     pub fn nothing(&self) -> Vec<String> {
         let internal = format!("internal-db://{}", InternalBinaryId::new());
-        vec![self.local("nothing"), self.web("/files/nothing"), internal, self.object("nothing")]
+        vec![self.local("nothing"), self.web("/files/nothing"), internal, self.object("nothing"), self.in_swift("nothing")]
     }
 
     /// Where the stores that can write would put a file.
-    pub fn writable(&self, name: &str) -> [String; 2] {
-        [self.local(name), self.object(name)]
+    pub fn writable(&self, name: &str) -> [String; 3] {
+        [self.local(name), self.object(name), self.in_swift(name)]
+    }
+
+    pub fn in_swift(&self, name: &str) -> String {
+        format!("swift://{BUCKET}.sahara/{name}")
     }
 
     pub fn object(&self, name: &str) -> String {
@@ -177,14 +204,21 @@ impl Place {
     pub async fn open_with(&self, url: &str, credentials: Option<&Map<String, Value>>) -> Result<Content, StoreError> {
         let url = Url::parse(url).expect("a url");
         let store = self.stores.get(url.scheme()).expect("a store");
-        let access = Access { project: &self.project, caller: None, credentials };
+        let credentials = credentials.or_else(|| self.login_of(&url));
+        let access = Access { project: &self.project, caller: None, credentials, lent: None };
         tokio::time::timeout(SOON, store.open(&url, &access)).await.expect("an answer in time")
     }
 
     fn store(&self, url: &str) -> (Url, &Arc<dyn Store>, Access<'_>) {
         let url = Url::parse(url).expect("a url");
         let store = self.stores.get(url.scheme()).expect("a store");
-        (url, store, Access { project: &self.project, caller: None, credentials: None })
+        let credentials = self.login_of(&url);
+        (url, store, Access { project: &self.project, caller: None, credentials, lent: None })
+    }
+
+    /// Swift has no operator's keys: whoever comes brings a log-in along.
+    fn login_of(&self, url: &Url) -> Option<&Map<String, Value>> {
+        (url.scheme() == "swift").then_some(&self.login)
     }
 
     pub async fn list(&self, url: &str) -> Result<Listing, StoreError> {

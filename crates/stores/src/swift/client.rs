@@ -127,7 +127,9 @@ impl Dialog {
         loop {
             let at = origin(&session);
             let Some(body) = sending.body() else {
-                return Err(StoreError::Unreachable(format!("{name}: Swift at {at} {why}, in the middle of the content")));
+                return Err(StoreError::Unreachable(format!(
+                    "{name}: Swift at {at} {why}, in the middle of the content"
+                )));
             };
             let request = self.request(&ask, &session)?.body(body);
             let sent = tokio::select! {
@@ -174,7 +176,8 @@ impl Dialog {
 
     fn request(&self, ask: &Ask<'_>, session: &Session) -> Result<RequestBuilder, StoreError> {
         let url = format!("{}{}", session.storage, path_of(ask.container, ask.object));
-        let mut request = self.http.request(ask.method.clone(), url).query(&ask.query).header(TOKEN, hidden(&session.token)?);
+        let mut request =
+            self.http.request(ask.method.clone(), url).query(&ask.query).header(TOKEN, hidden(&session.token)?);
         for (key, value) in &ask.headers {
             request = request.header(*key, value);
         }
@@ -192,7 +195,11 @@ impl Dialog {
     }
 
     pub fn no_container(&self) -> StoreError {
-        StoreError::NotFound(format!("{}: the container '{}' does not exist", self.target.name(), self.target.container))
+        StoreError::NotFound(format!(
+            "{}: the container '{}' does not exist",
+            self.target.name(),
+            self.target.container
+        ))
     }
 
     /// An answer that nobody expects here.

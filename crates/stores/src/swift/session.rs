@@ -70,7 +70,9 @@ impl Sessions {
         let session = match who {
             Who::User(user) => self.log_in(user, name).await?,
             Who::Token { .. } if refused.is_some() => {
-                return Err(StoreError::Denied(format!("{name}: Swift does not take the caller's token, or it has ended")));
+                return Err(StoreError::Denied(format!(
+                    "{name}: Swift does not take the caller's token, or it has ended"
+                )));
             }
             Who::Token { token, project } => self.of_caller(token, project, name).await?,
             Who::Trust { id, project } => self.of_trust(id, project, name).await?,
@@ -96,8 +98,13 @@ impl Sessions {
             Login::V1(url) => self.of_v1(user, url, name).await?,
             Login::Keystone(base) => self.of_keystone(user, base, name).await?,
         };
-        let storage = storage(told.as_deref(), &project, endpoint).ok_or_else(|| self.no_swift(user, &project, name))?;
-        Ok(Session { token, storage: checked(storage, name)?, renew_at: lasts.and_then(|lasts| renewal(asked_at, lasts)) })
+        let storage =
+            storage(told.as_deref(), &project, endpoint).ok_or_else(|| self.no_swift(user, &project, name))?;
+        Ok(Session {
+            token,
+            storage: checked(storage, name)?,
+            renew_at: lasts.and_then(|lasts| renewal(asked_at, lasts)),
+        })
     }
 
     /// The log-in of a Swift without a Keystone. A tenant stands before the user, unless it does so already.
@@ -118,7 +125,9 @@ impl Sessions {
                 let lasts = head("x-auth-token-expires").and_then(|text| text.parse().ok()).map(Duration::from_secs);
                 Ok((Secret::new(token), Some(storage), String::new(), lasts))
             }
-            (true, ..) => Err(StoreError::Unsupported(format!("{name}: {url} is not the log-in of a Swift: it gives no token"))),
+            (true, ..) => {
+                Err(StoreError::Unsupported(format!("{name}: {url} is not the log-in of a Swift: it gives no token")))
+            }
             (false, ..) => Err(refusal(user, url, status, name)),
         }
     }
@@ -257,7 +266,9 @@ fn refusal(user: &User, at: &str, status: StatusCode, name: &str) -> StoreError 
                 (Login::V1(_), _) => ": the user is of the form account:user",
             }
         )),
-        status => StoreError::Unsupported(format!("{name}: {at} does not answer as Keystone v3 or Swift's log-in does ({status})")),
+        status => StoreError::Unsupported(format!(
+            "{name}: {at} does not answer as Keystone v3 or Swift's log-in does ({status})"
+        )),
     }
 }
 

@@ -45,7 +45,8 @@ pub(super) fn container_of(container: &str) -> String {
 /// Objects that somebody put together from a container of data stay: they are somebody's data.
 pub(super) async fn segments(dialog: &Dialog) -> Result<Vec<Segment>, StoreError> {
     let answer = dialog.ask(dialog.about(Method::HEAD)).await?;
-    let is_manifest = header(answer.headers(), "x-static-large-object").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    let is_manifest =
+        header(answer.headers(), "x-static-large-object").is_some_and(|text| text.eq_ignore_ascii_case("true"));
     match answer.status() {
         status if status.is_success() && is_manifest => {}
         status if status.is_success() || status == StatusCode::NOT_FOUND => return Ok(Vec::new()),

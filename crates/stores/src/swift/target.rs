@@ -68,7 +68,11 @@ impl Target {
 /// Container and object as the path below an account's url; without an object that of the container.
 pub(super) fn path_of(container: &str, object: &str) -> String {
     let container = utf8_percent_encode(container, SEGMENT);
-    if object.is_empty() { format!("/{container}") } else { format!("/{container}/{}", utf8_percent_encode(object, PATH)) }
+    if object.is_empty() {
+        format!("/{container}")
+    } else {
+        format!("/{container}/{}", utf8_percent_encode(object, PATH))
+    }
 }
 
 #[cfg(test)]

@@ -57,7 +57,12 @@ pub(super) enum Project {
 }
 
 impl Who {
-    pub fn of(access: &Access<'_>, settings: &SwiftSettings, name: &str, has_service: bool) -> Result<Self, StoreError> {
+    pub fn of(
+        access: &Access<'_>,
+        settings: &SwiftSettings,
+        name: &str,
+        has_service: bool,
+    ) -> Result<Self, StoreError> {
         if let Some(user) = User::of(access, settings, name)? {
             return Ok(Self::User(user));
         }
@@ -289,7 +294,11 @@ mod tests {
             (json!({"user": "ada"}), operators(), "without a password"),
             (json!({"password": "very-secret"}), operators(), "without a user"),
             (json!({"user": "ada", "password": "very-secret"}), SwiftSettings::default(), "[stores.swift] auth_url"),
-            (json!({"user": "a", "password": "very-secret", "auth_url": "https://me:very-secret@h"}), operators(), "form"),
+            (
+                json!({"user": "a", "password": "very-secret", "auth_url": "https://me:very-secret@h"}),
+                operators(),
+                "form",
+            ),
         ] {
             let error = of(words, &settings).expect_err(why);
             assert!(error.contains(why) && !error.contains("very-secret"), "{error}");

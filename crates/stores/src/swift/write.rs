@@ -94,8 +94,9 @@ async fn one(
         ask = ask.header("ETag", hash);
     }
     let answer = dialog.send(ask, &part).await?;
-    let damaged =
-        || StoreError::Unreachable(format!("{}: it came to Swift otherwise than it was sent (MD5)", dialog.target.name()));
+    let damaged = || {
+        StoreError::Unreachable(format!("{}: it came to Swift otherwise than it was sent (MD5)", dialog.target.name()))
+    };
     match answer.status() {
         status if status.is_success() => {}
         StatusCode::NOT_FOUND => return Err(dialog.no_container()),
@@ -162,7 +163,10 @@ async fn upload(
     let sum = hex::encode(of_all.finalize());
     if etag(answer.headers()).is_some_and(|seen| !seen.eq_ignore_ascii_case(&sum)) {
         let _ = dialog.ask(dialog.about(Method::DELETE)).await;
-        return Err(StoreError::Unreachable(format!("{}: its segments are not those that were sent (MD5)", dialog.target.name())));
+        return Err(StoreError::Unreachable(format!(
+            "{}: its segments are not those that were sent (MD5)",
+            dialog.target.name()
+        )));
     }
     Ok(whole)
 }

@@ -5,3 +5,4 @@ mod http;
 mod local;
 mod place;
 mod s3;
+mod swift;

@@ -29,7 +29,7 @@ use tokio::net::TcpListener;
 use url::Url;
 
 /// How long an answer may take: a store that waits for ever fails its test.
-const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(20);
 
 pub struct Place {
     pub stores: Stores,
@@ -106,7 +106,19 @@ pub async fn place() -> Place {
         .with(Arc::new(LocalStore::new(roots.clone())))
         .with(Arc::new(InternalStore::new(db.clone())))
         .with(Arc::new(HttpStore::new().expect("a client")));
-    Place { stores, db, files, outside, roots, project: ProjectId::from("1".repeat(32)), web, s3, swift, login: object(login), dir }
+    Place {
+        stores,
+        db,
+        files,
+        outside,
+        roots,
+        project: ProjectId::from("1".repeat(32)),
+        web,
+        s3,
+        swift,
+        login: object(login),
+        dir,
+    }
 }
 
 async fn file(State(files): State<PathBuf>, Path(name): Path<String>) -> Response {
@@ -144,7 +156,13 @@ impl Place {
     /// Urls of every store behind which there is nothing.
     pub fn nothing(&self) -> Vec<String> {
         let internal = format!("internal-db://{}", InternalBinaryId::new());
-        vec![self.local("nothing"), self.web("/files/nothing"), internal, self.object("nothing"), self.in_swift("nothing")]
+        vec![
+            self.local("nothing"),
+            self.web("/files/nothing"),
+            internal,
+            self.object("nothing"),
+            self.in_swift("nothing"),
+        ]
     }
 
     /// Where the stores that can write would put a file.
@@ -209,7 +227,7 @@ impl Place {
         tokio::time::timeout(SOON, store.open(&url, &access)).await.expect("an answer in time")
     }
 
-    fn store(&self, url: &str) -> (Url, &Arc<dyn Store>, Access<'_>) {
+    pub fn store(&self, url: &str) -> (Url, &Arc<dyn Store>, Access<'_>) {
         let url = Url::parse(url).expect("a url");
         let store = self.stores.get(url.scheme()).expect("a store");
         let credentials = self.login_of(&url);

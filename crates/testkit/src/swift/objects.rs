@@ -55,7 +55,8 @@ impl Object {
 
     pub fn fixed(held: &mut Held, container: &str, segments: &[&str]) -> Self {
         let of = |name: &&str| {
-            let etag = held.containers.get(container).and_then(|objects| objects.get(*name)).map(|found| found.etag(held));
+            let etag =
+                held.containers.get(container).and_then(|objects| objects.get(*name)).map(|found| found.etag(held));
             (container.to_owned(), (*name).to_owned(), etag.unwrap_or_default())
         };
         let kind = Kind::Static(segments.iter().map(of).collect());

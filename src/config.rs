@@ -156,6 +156,21 @@ sections! {
         /// Send requests without a signature when there are no keys, for buckets that are open to everybody.
         allow_anonymous: bool = false,
     }
+    /// Objects of OpenStack Swift: where jobs log in with the user and password that come along with a url.
+    StoresSwift "stores.swift" {
+        /// Keystone v3 (https://host:5000/v3), or the log-in of a Swift without one (https://host:8080/auth/v1.0). Unset: [keystone] auth_url.
+        auth_url: Option<String> = None,
+        /// Address of Swift, https://host:8080/v1, with or without the account. Unset: the public object-store of the catalogue.
+        endpoint: Option<String> = None,
+        /// Region of the catalogue. Unset: the first that has an object-store.
+        region: Option<String> = None,
+        /// Domain of users that come without one.
+        user_domain: String = "Default".to_owned(),
+        /// Domain of projects that come by name without one.
+        project_domain: String = "Default".to_owned(),
+        /// Certificates (PEM) that are trusted beside those of the system. Unset: [keystone] ca_file.
+        ca_file: Option<PathBuf> = None,
+    }
     /// Limits; each that is overrun is answered with its name and value.
     Limits "limits" {
         /// Bytes of a JSON body.
@@ -221,6 +236,8 @@ pub struct Stores {
     pub file: StoresFile,
     /// `[stores.s3]`
     pub s3: StoresS3,
+    /// `[stores.swift]`
+    pub swift: StoresSwift,
 }
 
 /// All settings.
@@ -397,6 +414,16 @@ impl Config {
         if stores.s3.endpoint.as_ref().filter(is_url).is_some() {
             return Err(("stores.s3.endpoint", "it is not of the form https://host or https://host:port".to_owned()));
         }
+        if stores.swift.auth_url.as_ref().filter(is_url).is_some() {
+            let reason = "it is not of the form https://host:5000/v3 or https://host:8080/auth/v1.0";
+            return Err(("stores.swift.auth_url", reason.to_owned()));
+        }
+        if stores.swift.endpoint.as_ref().filter(is_url).is_some() {
+            return Err((
+                "stores.swift.endpoint",
+                "it is not of the form https://host or https://host:port/v1".to_owned(),
+            ));
+        }
         match (&stores.s3.access_key, &stores.s3.secret_key) {
             (Some(_), None) => {
                 return Err(("stores.s3.secret_key", "it is unset, and there is an access_key".to_owned()));
@@ -512,6 +539,8 @@ mod tests {
             ("[server]\ncors_origins = ['example.org']", "server.cors_origins", "example.org"),
             ("[stores.file]\nroots = ['data']", "stores.file.roots", "absolute"),
             ("[stores.s3]\nendpoint = 'host'", "stores.s3.endpoint", "https://host"),
+            ("[stores.swift]\nauth_url = 'host'", "stores.swift.auth_url", "https://host"),
+            ("[stores.swift]\nendpoint = 'host'", "stores.swift.endpoint", "https://host"),
             ("[stores.s3]\naccess_key = 'a'", "stores.s3.secret_key", "unset"),
             ("[stores.s3]\nsecret_key = 'a'", "stores.s3.access_key", "unset"),
         ] {

@@ -130,6 +130,14 @@ fn stores(config: &Config, dir: &Path, findings: &mut Findings) -> Result<()> {
         (None, false) => "with the job's keys ([stores.s3] is for those without)",
     };
     findings.add(Level::Good, "stores", &format!("s3, s3a, s3n and obs {s3}"))?;
+    let swift = match (&config.stores.swift.auth_url, &config.keystone.auth_url) {
+        (None, None) => {
+            "for jobs that bring user, password and auth_url ([stores.swift] auth_url is for those without)"
+        }
+        (_, None) => "for jobs that bring user and password",
+        (_, Some(_)) => "for jobs that bring user and password, else in the name of the job's user",
+    };
+    findings.add(Level::Good, "stores", &format!("swift {swift}"))?;
     findings.add(Level::Good, "stores", "internal-db, http, https, and file and hdfs:/// for files of this host:")?;
     let Some(roots) = &config.stores.file.roots else {
         let text = format!("jobs may use {} ([stores.file] roots names others)", dir.join("files").display());

@@ -20,7 +20,9 @@ use foggara_identity::{
     keystone::{self, Cloud, Keystone, Trusts},
     policy::Policy,
 };
-use foggara_stores::{HttpStore, InternalStore, LocalRoots, LocalStore, S3Settings, S3Store, Stores};
+use foggara_stores::{
+    HttpStore, InternalStore, LocalRoots, LocalStore, S3Settings, S3Store, Stores, SwiftSettings, SwiftStore,
+};
 
 use crate::config::Config;
 
@@ -92,7 +94,11 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
         },
         spark_home: config.local.spark_home.clone(),
         java_home: config.local.java_home.clone(),
-        copying: CopySettings { roots: root_folders(config, data_dir)?, s3: HiddenSettings(s3(config).to_words()) },
+        copying: CopySettings {
+            roots: root_folders(config, data_dir)?,
+            s3: HiddenSettings(s3(config).to_words()),
+            swift: swift(config).to_words(),
+        },
         cgroup_root: config.local.cgroup_root.clone(),
     })
 }
@@ -147,6 +153,22 @@ fn s3(config: &Config) -> S3Settings {
     }
 }
 
+/// What the operator says of Swift; what is not said there is as for the outside Keystone.
+fn swift(config: &Config) -> SwiftSettings {
+    let (section, keystone) = (&config.stores.swift, &config.keystone);
+    SwiftSettings {
+        auth_url: section.auth_url.clone().or_else(|| keystone.auth_url.clone()),
+        endpoint: section.endpoint.clone(),
+        region: section.region.clone(),
+        user_domain: section.user_domain.clone(),
+        project_domain: section.project_domain.clone(),
+        ca_file: section.ca_file.clone().or_else(|| keystone.ca_file.clone()),
+        knows_projects: keystone.auth_url.is_some()
+            && section.auth_url.as_ref().is_none_or(|url| Some(url) == keystone.auth_url.as_ref()),
+        ..SwiftSettings::default()
+    }
+}
+
 /// The client of the outside Keystone, if the settings name one.
 pub fn keystone(config: &Config) -> Result<Option<Keystone>> {
     let section = &config.keystone;
@@ -189,7 +211,8 @@ pub async fn app(
         .with(Arc::new(LocalStore::new(roots.clone())))
         .with(Arc::new(InternalStore::new(db.clone())))
         .with(Arc::new(HttpStore::new().map_err(|error| anyhow!("{error}"))?))
-        .with(Arc::new(S3Store::new(s3(config)).map_err(|error| anyhow!("{error}"))?));
+        .with(Arc::new(S3Store::new(s3(config)).map_err(|error| anyhow!("{error}"))?))
+        .with(Arc::new(SwiftStore::new(swift(config), keystone.clone()).map_err(|error| anyhow!("{error}"))?));
     let seconds = Duration::from_secs;
     let settings = foggara_app::Settings {
         data_dir: data_dir.to_owned(),

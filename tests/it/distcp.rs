@@ -115,7 +115,7 @@ impl Place {
     }
 
     fn settings(&self) -> CopySettings {
-        CopySettings { roots: vec![self.path("root")], s3: HiddenSettings::default() }
+        CopySettings { roots: vec![self.path("root")], ..CopySettings::default() }
     }
 
     fn start(&self, args: &[&str], configs: &BTreeMap<String, Value>) -> Result<Child> {

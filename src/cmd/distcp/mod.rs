@@ -9,7 +9,7 @@ use std::{ffi::OsString, path::Path, process::ExitCode, sync::Arc, time::Duratio
 
 use foggara_domain::{ProjectId, plan::Plan};
 use foggara_engines::local::{CopySettings, CopyTask};
-use foggara_stores::{Access, LocalRoots, LocalStore, S3Settings, S3Store, Store, Stores};
+use foggara_stores::{Access, LocalRoots, LocalStore, S3Settings, S3Store, Store, Stores, SwiftSettings, SwiftStore};
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -90,12 +90,12 @@ async fn until_told(task: &CopyTask) -> Ended {
 }
 
 async fn copy(task: &CopyTask, stop: &CancellationToken) -> Result<(), Fault> {
-    let Plan::DistCp { sources, destination, options, settings } = &task.plan else {
+    let Plan::DistCp { sources, destination, options, settings, project } = &task.plan else {
         return Err("the plan is not one of DistCp".to_owned());
     };
     let credentials: Map<String, Value> =
         settings.0.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
-    let places = Places { stores: stores(&task.stores)?, credentials, project: ProjectId::from(String::new()) };
+    let places = Places { stores: stores(&task.stores)?, credentials, project: ProjectId::from(project.as_str()) };
     let sources = sources.iter().map(|source| url(source)).collect::<Result<Vec<_>, _>>()?;
     let layout = layout::make(&places, &sources, &url(destination)?, *options).await?;
     work::run(&places, layout, *options, stop).await
@@ -103,8 +103,9 @@ async fn copy(task: &CopyTask, stop: &CancellationToken) -> Result<(), Fault> {
 
 fn stores(settings: &CopySettings) -> Result<Stores, Fault> {
     let s3 = S3Store::new(S3Settings::of_words(&settings.s3.0)).map_err(|error| error.to_string())?;
+    let swift = SwiftStore::new(SwiftSettings::of_words(&settings.swift), None).map_err(|error| error.to_string())?;
     let local = LocalStore::new(LocalRoots::new(settings.roots.clone()));
-    Ok(Stores::new().with(Arc::new(local)).with(Arc::new(s3)))
+    Ok(Stores::new().with(Arc::new(local)).with(Arc::new(s3)).with(Arc::new(swift)))
 }
 
 /// A url of an argument, without a slash at its end. A path is taken as it stands, a url is decoded.
@@ -139,10 +140,12 @@ struct Places {
 impl Places {
     fn store(&self, url: &Url) -> Result<&Arc<dyn Store>, Fault> {
         let store = self.stores.get(url.scheme());
-        store.ok_or_else(|| format!("DistCp cannot copy '{}' urls; it can file, s3, s3a, s3n and obs", url.scheme()))
+        store.ok_or_else(|| {
+            format!("DistCp cannot copy '{}' urls; it can file, s3, s3a, s3n, obs and swift", url.scheme())
+        })
     }
 
     fn access(&self) -> Access<'_> {
-        Access { project: &self.project, caller: None, credentials: Some(&self.credentials) }
+        Access { project: &self.project, caller: None, credentials: Some(&self.credentials), lent: None }
     }
 }

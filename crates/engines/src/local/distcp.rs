@@ -22,6 +22,8 @@ pub struct CopySettings {
     pub roots: Vec<PathBuf>,
     /// Settings of S3 in the words of `foggara_stores::S3Settings`.
     pub s3: HiddenSettings,
+    /// Settings of Swift in the words of `foggara_stores::SwiftSettings`.
+    pub swift: BTreeMap<String, String>,
 }
 
 /// What the process is told.

@@ -21,5 +21,6 @@ mod servers;
 mod signing;
 mod spark_clusters;
 mod sql;
+mod swift;
 mod world;
 mod wrong_input;

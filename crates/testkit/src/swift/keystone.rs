@@ -79,10 +79,13 @@ pub(super) async fn answer(held: &Mutex<Held>, request: Request) -> Response {
 
 fn log_in(held: &mut Held, body: &Value) -> Response {
     let of = |path: &str| body.pointer(path).and_then(Value::as_str);
-    let (name, domain) = (of("/auth/identity/password/user/name"), of("/auth/identity/password/user/domain/name"));
-    let user = match (name, of("/auth/identity/password/user/password"), domain) {
-        (Some(USER), Some(PASSWORD), Some("Default")) => USER,
-        (Some(SERVICE), Some(SERVICE_PASSWORD), Some("Default")) => SERVICE,
+    let of_user = |key: &str| of(&format!("/auth/identity/password/user/{key}"));
+    if of_user("domain/name") != Some("Default") && of_user("domain/id") != Some("default") {
+        return refused(StatusCode::UNAUTHORIZED);
+    }
+    let user = match (of_user("name"), of_user("password")) {
+        (Some(USER), Some(PASSWORD)) => USER,
+        (Some(SERVICE), Some(SERVICE_PASSWORD)) => SERVICE,
         _ => return refused(StatusCode::UNAUTHORIZED),
     };
     let scope = body.pointer("/auth/scope");

@@ -4,6 +4,7 @@ and password for the project of the record.
 FOGGARA_BIN names the program; scripts/setup-swift.sh makes the environment that this runs in, scripts/setup-keystone.sh that of
 Keystone.
 """
+import os
 import pathlib
 import sys
 import tempfile
@@ -37,6 +38,8 @@ operator_roles = member
 
 
 def main():
+    # Three real servers on a busy machine take their time.
+    os.environ.setdefault("FOGGARA_KEYSTONE_EXTRA", "timeout_seconds = 60\n[limits]\nrequest_seconds = 120")
     with tempfile.TemporaryDirectory(prefix="foggara-swift-") as home:
         folder = pathlib.Path(home)
         with identity.RealKeystone(str(folder / "keystone")) as keystone:
@@ -44,6 +47,8 @@ def main():
             own = keystone.user("foggara", service, "service")
             of_swift = keystone.user("swift", service, "service")
             ada = keystone.user("ada", keystone.project("demo"), "member")
+            # Swift's middleware looks for the address inside of the cloud, and the bootstrap gave another.
+            keystone.service("identity", keystone.url, name="inside")
             filters = FILTERS.format(url=keystone.url, password=of_swift.password)
             with real.RealSwift(folder / "swift", "authtoken keystoneauth", filters) as swift:
                 keystone.service("object-store", swift.url + "/v1/AUTH_%(project_id)s")

@@ -1,6 +1,8 @@
 """A cache inside of Swift's proxy, which is one process here: in place of a memcached server. After
 `POST /forget/N` every N-th request with a token finds that it was emptied, and with it every token that was given; 0 ends this. The
 answer is how often it was."""
+import logging
+import os
 import threading
 import time as clock
 
@@ -46,6 +48,11 @@ class Memory:
 
     def get_multi(self, keys, server_key):
         return [self.get(key) for key in keys]
+
+
+def log_to_file(conf, name, log_to_console, log_route, fmt, logger, adapted_logger):
+    """Swift logs to syslog alone, and there may be none."""
+    logger.addHandler(logging.FileHandler(os.path.join(conf["swift_dir"], "swift.log")))
 
 
 def filter_factory(global_conf, **local_conf):

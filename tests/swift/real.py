@@ -26,6 +26,7 @@ bind_port = {port}
 workers = 0
 user = {user}
 log_level = WARNING
+log_custom_handlers = memory.log_to_file
 [pipeline:main]
 pipeline = {kind}-server
 [app:{kind}-server]
@@ -39,6 +40,7 @@ bind_port = {port}
 workers = 0
 user = {user}
 log_level = WARNING
+log_custom_handlers = memory.log_to_file
 [pipeline:main]
 pipeline = catch_errors gatekeeper memory listing_formats {auth} copy slo dlo proxy-server
 [app:proxy-server]

@@ -58,7 +58,9 @@ impl Sessions {
 
     /// A token that was not refused; `name` is the url for errors.
     pub async fn get(&self, who: &Who, refused: Option<&Session>, name: &str) -> Result<Session, StoreError> {
-        let entry = self.entry(who.key());
+        // What the caller brings is not kept for longer than the request.
+        let Some(key) = who.key() else { return self.log_in_as(who, refused, name).await };
+        let entry = self.entry(key);
         let mut held = entry.lock().await;
         if let Some(session) = held.as_ref() {
             let is_fresh = session.renew_at.is_none_or(|end| Instant::now() < end);
@@ -67,18 +69,20 @@ impl Sessions {
             }
         }
         *held = None;
-        let session = match who {
-            Who::User(user) => self.log_in(user, name).await?,
-            Who::Token { .. } if refused.is_some() => {
-                return Err(StoreError::Denied(format!(
-                    "{name}: Swift does not take the caller's token, or it has ended"
-                )));
-            }
-            Who::Token { token, project } => self.of_caller(token, project, name).await?,
-            Who::Trust { id, project } => self.of_trust(id, project, name).await?,
-        };
+        let session = self.log_in_as(who, refused, name).await?;
         *held = Some(session.clone());
         Ok(session)
+    }
+
+    async fn log_in_as(&self, who: &Who, refused: Option<&Session>, name: &str) -> Result<Session, StoreError> {
+        match who {
+            Who::User(user) => self.log_in(user, name).await,
+            Who::Token { .. } if refused.is_some() => {
+                Err(StoreError::Denied(format!("{name}: Swift does not take the caller's token, or it has ended")))
+            }
+            Who::Token { token, project } => self.of_caller(token, project, name).await,
+            Who::Trust { id, project } => self.of_trust(id, project, name).await,
+        }
     }
 
     fn entry(&self, key: [u8; 32]) -> Entry {

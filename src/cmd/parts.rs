@@ -22,7 +22,7 @@ use foggara_identity::{
 };
 use foggara_stores::{
     HdfsSettings, HdfsStore, HttpStore, InternalStore, LocalRoots, LocalStore, MountStore, Mounts, Reach, S3Settings,
-    S3Store, Stores,
+    S3Store, Stores, SwiftSettings, SwiftStore,
 };
 
 use crate::config::{ClusterSection, Config};
@@ -101,6 +101,7 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
             hdfs: HiddenSettings(hdfs(config)?.to_words()),
             mounts: mounts(config).to_words(),
             allow: config.stores.http.allow.clone(),
+            swift: swift(config).to_words(),
         },
         cgroup_root: config.local.cgroup_root.clone(),
     })
@@ -168,8 +169,24 @@ pub fn mounts(config: &Config) -> Mounts {
     Mounts::new(config.stores.manila.mounts.clone(), config.stores.maprfs.root.clone())
 }
 
+/// What the operator says of Swift; what is not said there is as for the outside Keystone.
+fn swift(config: &Config) -> SwiftSettings {
+    let (section, keystone) = (&config.stores.swift, &config.keystone);
+    SwiftSettings {
+        auth_url: section.auth_url.clone().or_else(|| keystone.auth_url.clone()),
+        endpoint: section.endpoint.clone(),
+        region: section.region.clone(),
+        user_domain: section.user_domain.clone(),
+        project_domain: section.project_domain.clone(),
+        ca_file: section.ca_file.clone().or_else(|| keystone.ca_file.clone()),
+        knows_projects: keystone.auth_url.is_some()
+            && section.auth_url.as_ref().is_none_or(|url| Some(url) == keystone.auth_url.as_ref()),
+        ..SwiftSettings::default()
+    }
+}
+
 /// The stores that need no database.
-pub fn outer_stores(config: &Config, roots: LocalRoots) -> Result<Stores> {
+pub fn outer_stores(config: &Config, roots: LocalRoots, keystone: Option<Arc<Keystone>>) -> Result<Stores> {
     let reach = Reach::of(&config.stores.http.allow).map_err(|why| anyhow!("stores.http.allow: {why}"))?;
     let local = Arc::new(LocalStore::new(roots));
     Ok(Stores::new()
@@ -177,6 +194,7 @@ pub fn outer_stores(config: &Config, roots: LocalRoots) -> Result<Stores> {
         .with(Arc::new(HdfsStore::new(hdfs(config)?, reach.clone(), local)?))
         .with(Arc::new(MountStore::new(mounts(config))))
         .with(Arc::new(HttpStore::new(reach.clone())?))
+        .with(Arc::new(SwiftStore::new(swift(config), keystone, reach.clone())?))
         .with(Arc::new(S3Store::new(s3(config), reach)?)))
 }
 
@@ -232,7 +250,7 @@ pub async fn app(
     keystone: Option<Arc<Keystone>>,
 ) -> Result<App> {
     let roots = roots(config, data_dir)?;
-    let stores = outer_stores(config, roots.clone())?.with(Arc::new(InternalStore::new(db.clone())));
+    let stores = outer_stores(config, roots.clone(), keystone.clone())?.with(Arc::new(InternalStore::new(db.clone())));
     let seconds = Duration::from_secs;
     let installation = foggara_db::meta::installation(&db).await?;
     let plugins = plugins(config, data_dir, &installation)?;

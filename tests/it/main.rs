@@ -23,5 +23,6 @@ mod spark_clusters;
 mod sql;
 mod staged_data;
 mod stores;
+mod swift;
 mod world;
 mod wrong_input;

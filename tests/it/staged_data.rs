@@ -22,7 +22,9 @@ struct Place {
 impl Place {
     async fn start(settings: &str) -> Result<Self> {
         let s3 = FakeS3::start(&["data"])?;
-        let world = World::start(On::Sqlite, settings).await?;
+        // The keys come with the data sources, and so does the address of the store, which is this host.
+        let settings = format!("{settings}\n[stores.http]\nallow = [\"127.0.0.1\"]\n");
+        let world = World::start(On::Sqlite, &settings).await?;
         let cluster = world.api.cluster("local").await?;
         let template = world.api.template("words", "MapReduce.Streaming", &[], &[]).await?;
         Ok(Self { world, s3, cluster, template })

@@ -62,7 +62,7 @@ class Place:
         chosen = {"update": False, "overwrite": False, "delete": False, "ignore_failures": False, "skip_check": False, "at_once": 4}
         chosen.update(options)
         keys = {"fs.s3a.access.key": ACCESS, "fs.s3a.secret.key": SECRET, "fs.s3a.endpoint": self.endpoint}
-        plan = {"kind": "dist_cp", "sources": [source], "destination": destination, "options": chosen, "settings": keys}
+        plan = {"kind": "dist_cp", "sources": [source], "destination": destination, "options": chosen, "settings": keys, "project": ""}
         task.write_text(json.dumps({"plan": plan, "stores": {"roots": [str(self.root)], "allow": ["127.0.0.1"]}, "fault": str(fault)}))
         done = subprocess.run([PROGRAM, "distcp", "--task", str(task)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={})
         output = done.stdout.decode()

@@ -163,8 +163,10 @@ pub enum Plan {
         destination: String,
         /// How.
         options: CopyOptions,
-        /// `fs.s3a.*` and `fs.obs.*`, keys among them.
+        /// `fs.s3a.*`, `fs.obs.*` and `fs.swift.*`, keys among them.
         settings: HiddenSettings,
+        /// The project, for which log-ins to Swift are that name none.
+        project: String,
     },
 }
 

@@ -10,13 +10,14 @@ mod mounts;
 mod reach;
 mod resume;
 mod s3;
+mod swift;
 mod webhdfs;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use foggara_domain::{Caller, ProjectId};
+use foggara_domain::{Caller, ProjectId, Secret};
 use futures::{
     StreamExt,
     stream::{self, BoxStream},
@@ -30,6 +31,7 @@ pub use mounts::{MountStore, Mounts};
 pub use reach::Reach;
 pub use s3::{S3Settings, S3Store};
 use serde_json::{Map, Value};
+pub use swift::{SwiftSettings, SwiftStore};
 use thiserror::Error;
 pub use webhdfs::{HdfsSettings, HdfsStore};
 
@@ -65,6 +67,22 @@ pub struct Access<'a> {
     pub caller: Option<&'a Caller>,
     /// Credentials that were stored with the binary or source.
     pub credentials: Option<&'a Map<String, Value>>,
+    /// Rights of a user in an outside Keystone's cloud, for a store that needs some and got no credentials.
+    pub lent: Option<Lent<'a>>,
+}
+
+/// By what a store may act as a user of an outside Keystone.
+#[derive(Clone, Copy, Debug)]
+pub enum Lent<'a> {
+    /// The caller's token, as long as the request lasts.
+    Token(&'a Secret),
+    /// What the user gave for the time after the token.
+    Trust {
+        /// The trust's id.
+        id: &'a str,
+        /// The project that it is for.
+        project: &'a ProjectId,
+    },
 }
 
 /// Bytes on their way, with their size where it is known beforehand.
@@ -113,7 +131,7 @@ pub trait Store: Send + Sync {
 
 fn cannot(url: &url::Url, what: &str) -> StoreError {
     StoreError::Unsupported(format!(
-        "the store of {} urls cannot {what}: only file, hdfs, webhdfs, swebhdfs, manila, maprfs, s3, s3a, s3n and obs can",
+        "the store of {} urls cannot {what}: only file, hdfs, webhdfs, swebhdfs, manila, maprfs, s3, s3a, s3n, obs and swift can",
         url.scheme()
     ))
 }

@@ -5,5 +5,6 @@ pub mod postgres;
 pub mod processes;
 pub mod program;
 pub mod s3;
+pub mod swift;
 pub mod wait;
 pub mod webhdfs;

@@ -11,7 +11,7 @@ use foggara_domain::{ProjectId, plan::Plan};
 use foggara_engines::local::{CopySettings, CopyTask};
 use foggara_stores::{
     Access, HdfsSettings, HdfsStore, LocalRoots, LocalStore, MountStore, Mounts, Reach, S3Settings, S3Store, Store,
-    Stores,
+    Stores, SwiftSettings, SwiftStore,
 };
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
@@ -93,12 +93,12 @@ async fn until_told(task: &CopyTask) -> Ended {
 }
 
 async fn copy(task: &CopyTask, stop: &CancellationToken) -> Result<(), Fault> {
-    let Plan::DistCp { sources, destination, options, settings } = &task.plan else {
+    let Plan::DistCp { sources, destination, options, settings, project } = &task.plan else {
         return Err("the plan is not one of DistCp".to_owned());
     };
     let credentials: Map<String, Value> =
         settings.0.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
-    let places = Places { stores: stores(&task.stores)?, credentials, project: ProjectId::from(String::new()) };
+    let places = Places { stores: stores(&task.stores)?, credentials, project: ProjectId::from(project.as_str()) };
     let sources = sources.iter().map(|source| url(source)).collect::<Result<Vec<_>, _>>()?;
     let layout = layout::make(&places, &sources, &url(destination)?, *options).await?;
     work::run(&places, layout, *options, stop).await
@@ -109,11 +109,13 @@ fn stores(settings: &CopySettings) -> Result<Stores, Fault> {
     let reach = Reach::of(&settings.allow)?;
     let local = Arc::new(LocalStore::new(LocalRoots::new(settings.roots.clone())));
     let hdfs = HdfsStore::new(HdfsSettings::of_words(&settings.hdfs.0)?, reach.clone(), local.clone()).map_err(text)?;
+    let swift = SwiftStore::new(SwiftSettings::of_words(&settings.swift), None, reach.clone()).map_err(text)?;
     let s3 = S3Store::new(S3Settings::of_words(&settings.s3.0), reach).map_err(text)?;
     Ok(Stores::new()
         .with(local)
         .with(Arc::new(hdfs))
         .with(Arc::new(MountStore::new(Mounts::of_words(settings.mounts.clone()))))
+        .with(Arc::new(swift))
         .with(Arc::new(s3)))
 }
 
@@ -154,6 +156,6 @@ impl Places {
     }
 
     fn access(&self) -> Access<'_> {
-        Access { project: &self.project, caller: None, credentials: Some(&self.credentials) }
+        Access { project: &self.project, caller: None, credentials: Some(&self.credentials), lent: None }
     }
 }

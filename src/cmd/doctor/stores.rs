@@ -29,6 +29,14 @@ fn schemes(config: &Config, findings: &mut Findings) -> Result<()> {
         (None, false) => "with the job's keys ([stores.s3] is for those without)",
     };
     findings.add(Level::Good, "stores", &format!("s3, s3a, s3n and obs {s3}"))?;
+    let swift = match (&section.swift.auth_url, &config.keystone.auth_url) {
+        (None, None) => {
+            "for jobs that bring user, password and auth_url ([stores.swift] auth_url is for those without)"
+        }
+        (_, None) => "for jobs that bring user and password",
+        (_, Some(_)) => "for jobs that bring user and password, else in the name of the job's user",
+    };
+    findings.add(Level::Good, "stores", &format!("swift {swift}"))?;
     let user = match &section.hdfs.user {
         Some(user) => format!("as the job's user, or as '{user}'"),
         None => "as the job's user ([stores.hdfs] user is for those without)".to_owned(),
@@ -82,7 +90,7 @@ async fn checks(config: &Config, dir: &Path, findings: &mut Findings) -> Result<
         let text = "none was asked for anything ([stores.check] urls names what to ask for)";
         return findings.add(Level::Good, "stores", text);
     }
-    let stores = match parts::outer_stores(config, LocalRoots::new(parts::root_folders(config, dir)?)) {
+    let stores = match parts::outer_stores(config, LocalRoots::new(parts::root_folders(config, dir)?), None) {
         Ok(stores) => stores,
         Err(error) => return findings.add(Level::Bad, "stores", &format!("{error:#}")),
     };

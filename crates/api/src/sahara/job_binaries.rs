@@ -68,7 +68,7 @@ pub async fn delete(call: Call) -> Outcome<Response> {
 pub async fn data(call: Call) -> Outcome<Response> {
     let id: BinaryId = call.id();
     call.check_params()?;
-    let content = job_binaries::data(&call.app, &call.caller, &id).await?;
+    let content = job_binaries::data(&call.app, &call.caller, &call.token, &id).await?;
     Ok(reply::bytes(content.size, content.stream))
 }
 

@@ -222,7 +222,7 @@ pub async fn data(app: &App, caller: &Caller, id: &InternalBinaryId) -> Result<C
     if binary.size > limit {
         return Err(too_big(binary.size, limit));
     }
-    let access = Access { project: &caller.project, caller: Some(caller), credentials: None };
+    let access = Access { project: &caller.project, caller: Some(caller), credentials: None, lent: None };
     let content = super::job_binaries::open(app, &format!("internal-db://{id}"), &access).await;
     content.map_err(|error| Error::refused(Code::StoreError, error.to_string()))
 }

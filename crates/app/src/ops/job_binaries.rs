@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use foggara_db::{executions, internal_binaries, job_binaries};
 use foggara_domain::{
-    BinaryId, Caller, Code, Error, Result,
+    BinaryId, Caller, Code, Error, Result, Secret,
     binary::{JobBinary, check_extra, check_url, internal_id},
     flag::Flag,
     page::{ListQuery, Page},
 };
-use foggara_stores::{Access, Content, Store, StoreError, Stores};
+use foggara_stores::{Access, Content, Lent, Store, StoreError, Stores};
 use serde_json::{Map, Value};
 
 use super::ownership::{Protection, may_delete, may_update};
@@ -169,10 +169,15 @@ pub async fn delete(app: &App, caller: &Caller, id: &BinaryId) -> Result<()> {
         .await
 }
 
-/// The bytes of a job binary as they come from its store.
-pub async fn data(app: &App, caller: &Caller, id: &BinaryId) -> Result<Content> {
+/// The bytes of a job binary as they come from its store, which may use the caller's token (sahara-v1.1.md section 5).
+pub async fn data(app: &App, caller: &Caller, token: &Secret, id: &BinaryId) -> Result<Content> {
     let binary = get(app, caller, id).await?;
-    let access = Access { project: &binary.project, caller: Some(caller), credentials: binary.extra.as_ref() };
+    let access = Access {
+        project: &binary.project,
+        caller: Some(caller),
+        credentials: binary.extra.as_ref(),
+        lent: Some(Lent::Token(token)),
+    };
     let content = open(app, &binary.url, &access).await.map_err(|error| refusal(&binary.url, error))?;
     let limit = app.settings().internal_binary;
     match content.size {

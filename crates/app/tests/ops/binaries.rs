@@ -94,10 +94,10 @@ async fn an_internal_url_needs_its_bytes_and_never_changes() {
             binary.id
         )
     );
-    let content = job_binaries::data(&place.app, &place.owner, &binary.id).await.expect("bytes");
+    let content = job_binaries::data(&place.app, &place.owner, &place.token, &binary.id).await.expect("bytes");
     assert_eq!(bytes_of(content).await, b"text");
     internal_binaries::delete(&place.app, &place.owner, &stored.id).await.expect("job binaries do not hold it");
-    let gone = job_binaries::data(&place.app, &place.owner, &binary.id).await;
+    let gone = job_binaries::data(&place.app, &place.owner, &place.token, &binary.id).await;
     assert!(refusal(gone).starts_with("STORE_ERROR internal binary"), "a refusal, no defect");
 }
 
@@ -110,7 +110,7 @@ async fn bytes_behind_a_public_job_binary_are_read_as_its_owner() {
         ..place.new_binary("b", &format!("internal-db://{}", stored.id))
     };
     let binary = job_binaries::create(&place.app, &place.owner, new).await.expect("a job binary");
-    let content = job_binaries::data(&place.app, &place.other, &binary.id).await.expect("it is public");
+    let content = job_binaries::data(&place.app, &place.other, &place.token, &binary.id).await.expect("it is public");
     assert_eq!(bytes_of(content).await, b"text");
     assert!(
         refusal(internal_binaries::data(&place.app, &place.other, &stored.id).await.map(|_| ())).contains("not found")
@@ -122,10 +122,10 @@ async fn files_of_this_host_are_read_below_the_roots_only() {
     let place = place().await;
     std::fs::write(place.files.join("a b.sh"), "text").expect("a file");
     let below = place.binary("below", &format!("{}/a b.sh", place.files.display())).await;
-    let content = job_binaries::data(&place.app, &place.owner, &below.id).await.expect("bytes");
+    let content = job_binaries::data(&place.app, &place.owner, &place.token, &below.id).await.expect("bytes");
     assert_eq!(bytes_of(content).await, b"text");
     let outside = place.binary("outside", "file:///etc/hostname").await;
-    let refused = refusal(job_binaries::data(&place.app, &place.owner, &outside.id).await);
+    let refused = refusal(job_binaries::data(&place.app, &place.owner, &place.token, &outside.id).await);
     assert!(refused.contains("[stores.file] roots"), "{refused}");
 }
 

@@ -32,6 +32,8 @@ pub struct Place {
     pub app: App,
     /// Whose objects are made.
     pub owner: Caller,
+    /// Of the owner.
+    pub token: Secret,
     /// Someone of another project.
     pub other: Caller,
     /// A folder that jobs may use.
@@ -82,7 +84,14 @@ pub async fn place() -> Place {
     let (roots, mounts) = (Arc::new(roots), Mounts::default());
     let app = App::new(Parts { db, stores, roots, mounts, plugins, trusts: None, cloud: None, settings });
     clusters::ensure_public(&app).await.expect("public clusters");
-    Place { app, owner: caller(&"1".repeat(32)), other: caller(&"2".repeat(32)), files, _dir: dir }
+    Place {
+        app,
+        owner: caller(&"1".repeat(32)),
+        token: Secret::new("t"),
+        other: caller(&"2".repeat(32)),
+        files,
+        _dir: dir,
+    }
 }
 
 /// `CODE text` of a refusal.
@@ -179,8 +188,13 @@ impl Place {
             Some(cluster) => cluster,
             None => self.cluster("sim").await,
         };
-        let token = Secret::new("t");
-        executions::submit(&self.app, &self.owner, &token, job, executions::Submit { cluster: Some(cluster), ..submit })
-            .await
+        executions::submit(
+            &self.app,
+            &self.owner,
+            &self.token,
+            job,
+            executions::Submit { cluster: Some(cluster), ..submit },
+        )
+        .await
     }
 }

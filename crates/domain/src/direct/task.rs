@@ -223,7 +223,7 @@ impl Task {
                     project: ready.project,
                 })
             }
-            Self::DistCp(plan) => Ok(plan),
+            Self::DistCp(plan) => Ok(distcp::of_project(plan, &ready.project)),
             Self::Flink => refuse("Flink jobs need a Flink cluster"),
         }
     }

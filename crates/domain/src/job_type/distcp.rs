@@ -16,10 +16,10 @@ use crate::{
 /// Files that are copied at once when nobody says how many; Hadoop starts 20 mappers on a whole cluster.
 const AT_ONCE: u32 = 8;
 /// Settings of a job that mean a store.
-const OF_STORES: [&str; 4] = ["fs.s3a.", "fs.s3n.", "fs.obs.", "fs.webhdfs."];
+const OF_STORES: [&str; 5] = ["fs.s3a.", "fs.s3n.", "fs.obs.", "fs.webhdfs.", "fs.swift."];
 
 /// Makes the plan of arguments: options, source or sources, destination. Credentials are taken from the configs (`fs.s3a.*`,
-/// `fs.obs.*`, `fs.webhdfs.*`), which are not shown to anybody; in arguments they are refused.
+/// `fs.obs.*`, `fs.webhdfs.*`, `fs.swift.*`), which are not shown to anybody; in arguments they are refused.
 pub fn plan(args: &[String], configs: &BTreeMap<String, Value>) -> Result<Plan> {
     let mut options = CopyOptions { at_once: AT_ONCE, ..CopyOptions::default() };
     let of_stores = configs.iter().filter(|(key, _)| is_of_stores(key));
@@ -60,7 +60,23 @@ pub fn plan(args: &[String], configs: &BTreeMap<String, Value>) -> Result<Plan> 
     let Some(destination) = places.pop().filter(|_| !places.is_empty()) else {
         return invalid("DistCp needs a source and a destination, in this order");
     };
-    Ok(Plan::DistCp { sources: places, destination, options, settings: HiddenSettings(settings) })
+    Ok(Plan::DistCp {
+        sources: places,
+        destination,
+        options,
+        settings: HiddenSettings(settings),
+        project: String::new(),
+    })
+}
+
+/// The same copy for a project.
+pub fn of_project(plan: Plan, of: &str) -> Plan {
+    match plan {
+        Plan::DistCp { sources, destination, options, settings, .. } => {
+            Plan::DistCp { sources, destination, options, settings, project: of.to_owned() }
+        }
+        other => other,
+    }
 }
 
 fn is_of_stores(key: &str) -> bool {
@@ -85,7 +101,7 @@ fn setting(word: &str, settings: &mut BTreeMap<String, String>) -> Result<()> {
             Ok(())
         }
         Some((key, _)) => invalid(format!(
-            "DistCp does not know the setting '{key}' here; it takes fs.s3a.*, fs.obs.* and fs.webhdfs.*"
+            "DistCp does not know the setting '{key}' here; it takes fs.s3a.*, fs.obs.*, fs.webhdfs.* and fs.swift.*"
         )),
         None => invalid("DistCp: -D needs key=value"),
     }
@@ -106,12 +122,14 @@ fn check(place: &str) -> Result<()> {
         "file" | "hdfs" | "maprfs" if parts.host.is_empty() && parts.path.starts_with('/') => Ok(()),
         // Without a host `hdfs` means the files of this host (decision 1).
         "hdfs" | "webhdfs" | "swebhdfs" | "manila" if !parts.host.is_empty() => Ok(()),
-        "s3" | "s3a" | "s3n" | "obs" if !parts.host.is_empty() => Ok(()),
-        "file" | "hdfs" | "webhdfs" | "swebhdfs" | "manila" | "maprfs" | "s3" | "s3a" | "s3n" | "obs" => {
-            invalid(format!("{shown} is malformed: file:///path, hdfs://host/path, s3a://bucket/key"))
+        "s3" | "s3a" | "s3n" | "obs" | "swift" if !parts.host.is_empty() => Ok(()),
+        "file" | "hdfs" | "webhdfs" | "swebhdfs" | "manila" | "maprfs" | "s3" | "s3a" | "s3n" | "obs" | "swift" => {
+            invalid(format!(
+                "{shown} is malformed: file:///path, hdfs://host/path, s3a://bucket/key, swift://container/object"
+            ))
         }
         other => invalid(format!(
-            "DistCp cannot copy '{other}' urls; it can file, hdfs, webhdfs, swebhdfs, manila, maprfs, s3, s3a, s3n and obs"
+            "DistCp cannot copy '{other}' urls; it can file, hdfs, webhdfs, swebhdfs, manila, maprfs, s3, s3a, s3n, obs and swift"
         )),
     }
 }
@@ -147,7 +165,7 @@ mod tests {
             "-Dfs.s3a.endpoint=e",
         ]);
         let plan = plan.expect("a plan");
-        let Plan::DistCp { sources, destination, options, settings } = &plan else { panic!("another plan") };
+        let Plan::DistCp { sources, destination, options, settings, .. } = &plan else { panic!("another plan") };
         assert_eq!(
             (sources.as_slice(), destination.as_str()),
             (&["/a".to_owned(), "s3a://b/c".to_owned()][..], "obs://d")
@@ -182,7 +200,10 @@ mod tests {
             (&["a", "/b"], "neither a url nor"),
             (&["webhdfs:///a", "/b"], "malformed"),
             (&["maprfs://host/a", "/b"], "malformed"),
-            (&["swift://c/a", "/b"], "'swift'"),
+            (&["gopher://c/a", "/b"], "'gopher'"),
+            (&["swift:///a", "/b"], "malformed"),
+            (&["swift://me:word@c/a", "/b"], "credentials may not stand"),
+            (&["-Dfs.swift.service.sahara.password=word", "swift://c/a", "/b"], "which are shown"),
             (&["s3a:///a", "/b"], "malformed"),
             (&["file://host/a", "/b"], "malformed"),
             (&["s3a://me:word@b/a", "/b"], "credentials may not stand"),

@@ -199,7 +199,7 @@ const fn mrs_only(name: &'static str, mains: Mains, plan_kind: PlanKind, plan: f
 
 /// The words of a copy are the args.
 fn dist_cp(staged: &Staged) -> Result<Plan> {
-    distcp::plan(&staged.args, &staged.configs)
+    Ok(distcp::of_project(distcp::plan(&staged.args, &staged.configs)?, &staged.project))
 }
 
 /// The job type of a name.

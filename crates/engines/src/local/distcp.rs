@@ -29,6 +29,8 @@ pub struct CopySettings {
     pub mounts: BTreeMap<String, PathBuf>,
     /// What the job may reach on this host, in the words of `foggara_stores::Reach`.
     pub allow: Vec<String>,
+    /// Settings of Swift in the words of `foggara_stores::SwiftSettings`.
+    pub swift: BTreeMap<String, String>,
 }
 
 /// What the process is told.

@@ -47,7 +47,7 @@ async fn a_fetched_file_is_whole_and_hashed() {
     }
     let mut left = place.fetched();
     left.sort();
-    assert_eq!(left.len(), 8);
+    assert_eq!(left.len(), 9);
     assert!(
         left.iter().all(|name| name.starts_with("copy-") && name.len() == 6),
         "no temporary file is left: {left:?}"
@@ -185,6 +185,7 @@ async fn what_breaks_off_leaves_what_was_there() {
         assert_eq!(place.list(folder).await.expect("a listing").files.len(), 1, "{url}: nothing unfinished is left");
     }
     assert_eq!(place.s3.open_uploads(), 0);
+    assert_eq!(place.swift.names("data_segments"), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -209,7 +210,7 @@ async fn an_internal_binary_is_its_projects_and_never_short() {
     let parsed = url::Url::parse(&url).expect("a url");
     let store = place.stores.get("internal-db").expect("a store");
     let other = ProjectId::from("2".repeat(32));
-    let access = Access { project: &other, caller: None, credentials: None };
+    let access = Access { project: &other, caller: None, credentials: None, lent: None };
     let error = store.open(&parsed, &access).await.err().expect("another project's");
     assert!(matches!(error, StoreError::NotFound(_)), "{error:?}");
     // Deleted between its opening and its last byte.

@@ -116,7 +116,7 @@ async fn a_write_that_is_dropped_leaves_nothing() {
     let place = place().await;
     let url = url::Url::parse(&place.local("new/file")).expect("a url");
     let store = place.stores.get("file").expect("a store");
-    let access = foggara_stores::Access { project: &place.project, caller: None, credentials: None };
+    let access = foggara_stores::Access { project: &place.project, caller: None, credentials: None, lent: None };
     let pieces = futures::stream::iter([Ok(bytes::Bytes::from_static(b"x"))]).chain(futures::stream::pending());
     let content = foggara_stores::Content { size: None, stream: pieces.boxed() };
     let writing = store.put(&url, content, &access);

@@ -6,5 +6,6 @@ mod local;
 mod mounts;
 mod place;
 mod s3;
+mod swift;
 mod web;
 mod webhdfs;

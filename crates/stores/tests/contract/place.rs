@@ -1,4 +1,4 @@
-//! One place with all stores: a folder, a mounted share, a database, a web server of its own, a fake S3 and a fake HDFS.
+//! One place with all stores: a folder, a mounted share, a database, a web server of its own, a fake S3, a fake HDFS and a fake Swift.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -10,20 +10,22 @@ use foggara_db::{
 use foggara_domain::{InternalBinaryId, ProjectId, Secret, Timestamp, binary::InternalBinary, flag::Flag};
 use foggara_stores::{
     Access, Content, Fetched, HdfsSettings, HdfsStore, HttpStore, InternalStore, Listing, LocalRoots, LocalStore,
-    MountStore, Mounts, Reach, S3Settings, S3Store, Store, StoreError, Stores, fetch_into_file,
+    MountStore, Mounts, Reach, S3Settings, S3Store, Store, StoreError, Stores, SwiftSettings, SwiftStore,
+    fetch_into_file,
 };
 use foggara_testkit::{
     s3::{ACCESS_KEY, FakeS3, SECRET_KEY},
+    swift::{self, FakeSwift},
     webhdfs::FakeHdfs,
 };
 use futures::{StreamExt, stream};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::web;
 
 /// How long an answer may take: a store that waits for ever fails its test.
-const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(20);
 
 pub struct Place {
     pub stores: Stores,
@@ -41,15 +43,30 @@ pub struct Place {
     pub other: SocketAddr,
     pub s3: FakeS3,
     pub hdfs: FakeHdfs,
+    pub swift: FakeSwift,
+    /// What a user of the fake Swift gives along with a url.
+    pub login: Map<String, Value>,
     dir: tempfile::TempDir,
 }
 
-/// The bucket that is there.
+/// The bucket and the container that are there.
 pub const BUCKET: &str = "data";
 /// The share that is mounted.
 pub const SHARE: &str = "00000000-0000-4000-8000-000000000abc";
 /// The name by which the operator of the fake HDFS knows it.
 pub const CLUSTER: &str = "cluster:8020";
+/// Bytes of a segment.
+pub const SEGMENT: u64 = 1 << 20;
+
+/// What an operator of the fake Swift would set.
+pub fn of_swift(swift: &FakeSwift) -> SwiftSettings {
+    SwiftSettings { auth_url: Some(swift.keystone()), segment: SEGMENT, ..SwiftSettings::default() }
+}
+
+/// Credentials, written as JSON.
+pub fn object(value: Value) -> Map<String, Value> {
+    value.as_object().cloned().expect("an object")
+}
 
 /// What an operator of the fake S3 would set.
 pub fn operators(s3: &FakeS3) -> S3Settings {
@@ -77,9 +94,12 @@ pub async fn place() -> Place {
     let roots = LocalRoots::new(vec![files.clone()]);
     let s3 = FakeS3::start(&[BUCKET]).expect("a fake S3");
     let hdfs = FakeHdfs::start().expect("a fake HDFS");
+    let swift = FakeSwift::start(&[BUCKET, swift::FORBIDDEN]).expect("a fake Swift");
+    let login = json!({"user": swift::USER, "password": swift::PASSWORD, "project": swift::PROJECT_NAME});
     let local = Arc::new(LocalStore::new(roots.clone()));
     let mounts = Mounts::new(BTreeMap::from([(SHARE.to_owned(), share.clone())]), Some(share.join("mapr")));
     let stores = Stores::new()
+        .with(Arc::new(SwiftStore::new(of_swift(&swift), None, here()).expect("a client")))
         .with(Arc::new(S3Store::new(operators(&s3), here()).expect("a client")))
         .with(local.clone())
         .with(Arc::new(HdfsStore::new(of_hdfs(&hdfs), here(), local).expect("a client")))
@@ -87,7 +107,7 @@ pub async fn place() -> Place {
         .with(Arc::new(InternalStore::new(db.clone())))
         .with(Arc::new(HttpStore::new(here()).expect("a client")));
     let project = ProjectId::from("1".repeat(32));
-    Place { stores, db, files, outside, roots, project, share, web, other, s3, hdfs, dir }
+    Place { stores, db, files, outside, roots, project, share, web, other, s3, hdfs, swift, login: object(login), dir }
 }
 
 /// Tests have their servers on this host.
@@ -110,6 +130,7 @@ impl Place {
         self.s3.put(BUCKET, name, bytes);
         self.hdfs.put(&format!("/data/{name}"), bytes);
         self.hdfs.put(&format!("/web/{name}"), bytes);
+        self.swift.put(BUCKET, name, bytes);
         let mut urls = self.writable(name);
         urls.extend([self.web(&format!("/files/{name}")), self.upload(name, bytes).await]);
         urls
@@ -127,7 +148,8 @@ impl Place {
     pub fn writable(&self, name: &str) -> Vec<String> {
         let web = format!("webhdfs://{}/web/{name}", self.hdfs.address(0));
         let maprfs = format!("maprfs:///{name}");
-        vec![self.local(name), self.object(name), self.hdfs(name), web, self.share(name), maprfs]
+        let objects = [self.object(name), self.in_swift(name)];
+        [self.local(name), self.hdfs(name), web, self.share(name), maprfs].into_iter().chain(objects).collect()
     }
 
     pub fn hdfs(&self, name: &str) -> String {
@@ -136,6 +158,10 @@ impl Place {
 
     pub fn share(&self, name: &str) -> String {
         format!("manila://{SHARE}/{name}")
+    }
+
+    pub fn in_swift(&self, name: &str) -> String {
+        format!("swift://{BUCKET}.sahara/{name}")
     }
 
     pub fn object(&self, name: &str) -> String {
@@ -186,14 +212,21 @@ impl Place {
     pub async fn open_with(&self, url: &str, credentials: Option<&Map<String, Value>>) -> Result<Content, StoreError> {
         let url = Url::parse(url).expect("a url");
         let store = self.stores.get(url.scheme()).expect("a store");
-        let access = Access { project: &self.project, caller: None, credentials };
+        let credentials = credentials.or_else(|| self.login_of(&url));
+        let access = Access { project: &self.project, caller: None, credentials, lent: None };
         tokio::time::timeout(SOON, store.open(&url, &access)).await.expect("an answer in time")
     }
 
-    fn store(&self, url: &str) -> (Url, &Arc<dyn Store>, Access<'_>) {
+    pub fn store(&self, url: &str) -> (Url, &Arc<dyn Store>, Access<'_>) {
         let url = Url::parse(url).expect("a url");
         let store = self.stores.get(url.scheme()).expect("a store");
-        (url, store, Access { project: &self.project, caller: None, credentials: None })
+        let credentials = self.login_of(&url);
+        (url, store, Access { project: &self.project, caller: None, credentials, lent: None })
+    }
+
+    /// Swift has no operator's keys: whoever comes brings a log-in along.
+    fn login_of(&self, url: &Url) -> Option<&Map<String, Value>> {
+        (url.scheme() == "swift").then_some(&self.login)
     }
 
     pub async fn list(&self, url: &str) -> Result<Listing, StoreError> {

@@ -3,20 +3,16 @@
 use bytes::Bytes;
 use foggara_stores::{Access, Reach, S3Settings, S3Store, Store, StoreError};
 use foggara_testkit::s3::{ACCESS_KEY, SECRET_KEY, Sending};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use url::Url;
 
-use crate::place::{BUCKET, Place, bytes_of, here, operators, place};
-
-fn object(value: Value) -> Map<String, Value> {
-    value.as_object().cloned().expect("an object")
-}
+use crate::place::{BUCKET, Place, bytes_of, here, object, operators, place};
 
 /// The error of opening, listing and writing a url with credentials; they tell the same.
 async fn refused(place: &Place, settings: S3Settings, url: &str, credentials: Value) -> StoreError {
     let store = S3Store::new(settings, here()).expect("a store");
     let (url, credentials) = (Url::parse(url).expect("a url"), object(credentials));
-    let access = Access { project: &place.project, caller: None, credentials: Some(&credentials) };
+    let access = Access { project: &place.project, caller: None, credentials: Some(&credentials), lent: None };
     let opened = store.open(&url, &access).await.err().expect("not opened");
     let content = foggara_stores::Content { size: None, stream: Box::pin(futures::stream::empty()) };
     let written = store.put(&url, content, &access).await.expect_err("not written");
@@ -85,7 +81,7 @@ async fn every_scheme_and_both_sets_of_names_reach_the_same_object() {
     ] {
         let url = Url::parse(&format!("{scheme}://{BUCKET}/a%20b/%C3%B6%3F%23%25")).expect("a url");
         let credentials = object(credentials);
-        let access = Access { project: &place.project, caller: None, credentials: Some(&credentials) };
+        let access = Access { project: &place.project, caller: None, credentials: Some(&credentials), lent: None };
         let content = store.open(&url, &access).await.unwrap_or_else(|error| panic!("{url}: {error}"));
         assert_eq!(bytes_of(content).await.expect("bytes"), b"bytes", "{url}");
     }

@@ -43,7 +43,7 @@ pub(super) async fn put(
         hashes.insert(path.to_owned(), hash.map_err(|error| format!("{}: {error}", path.display()))?);
     }
     let project = ProjectId::system();
-    let access = Access { project: &project, caller: None, credentials: None };
+    let access = Access { project: &project, caller: None, credentials: None, lent: None };
     let (store, base) = store_of(stores, base).map_err(failed)?;
     // First the note: what it names is not removed any more.
     let note: BTreeSet<&str> = hashes.values().map(String::as_str).collect();
@@ -72,7 +72,7 @@ pub(super) async fn put(
 /// The attempt is over.
 pub(super) async fn release(stores: &Stores, base: &str, tag: &Tag) -> Result<(), String> {
     let project = ProjectId::system();
-    let access = Access { project: &project, caller: None, credentials: None };
+    let access = Access { project: &project, caller: None, credentials: None, lent: None };
     let released = async {
         let (store, base) = store_of(stores, base)?;
         store.delete(&note_of(&base, tag)?, &access).await
@@ -84,7 +84,7 @@ pub(super) async fn release(stores: &Stores, base: &str, tag: &Tag) -> Result<()
 pub(in crate::duties) async fn collect(stores: &Stores, base: &str) -> Result<(), String> {
     let failed = |error: StoreError| format!("the store of artifacts {base}: {error}");
     let project = ProjectId::system();
-    let access = Access { project: &project, caller: None, credentials: None };
+    let access = Access { project: &project, caller: None, credentials: None, lent: None };
     let (store, base) = store_of(stores, base).map_err(failed)?;
     let found = match store.list(&base, &access).await {
         Ok(found) => found,

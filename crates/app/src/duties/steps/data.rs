@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::io::ReaderStream;
 use url::Url;
 
-use super::stage::workspace_folder;
+use super::{stage::workspace_folder, trust};
 use crate::{App, duties::cluster::Room, ops::job_binaries::store_of};
 
 /// How many files are on their way at once.
@@ -48,9 +48,10 @@ pub(super) async fn fetch_input(
     url: &str,
     workspace: &Path,
 ) -> Result<PathBuf, String> {
+    let trust = trust::of(app, row).await?;
     let fetched = async {
         let (store, url) = store_of(app.stores(), url)?;
-        let access = access(row, source);
+        let access = access(row, source, trust.as_deref());
         let into = workspace.join(".input");
         let listing = match store.list(&url, &access).await {
             // A store without folders: it is a file.
@@ -103,7 +104,8 @@ pub(super) async fn place_output(
 ) -> Result<PathBuf, String> {
     let failed = |error: String| format!("output '{}' ({url}): {error}", source.name);
     let (store, place) = store_of(app.stores(), url).map_err(|error| failed(error.to_string()))?;
-    match store.list(&place, &access(row, source)).await {
+    let trust = trust::of(app, row).await?;
+    match store.list(&place, &access(row, source, trust.as_deref())).await {
         Ok(found) if !replace && (!found.is_folder || !found.files.is_empty()) => {
             return Err(failed("it exists already".to_owned()));
         }
@@ -141,7 +143,8 @@ async fn put_all(app: &App, row: &Execution, output: &Output) -> Result<(), Stri
         data_sources::get(&mut conn, &row.project, &output.source).await.map_err(|error| error.to_string())?
     };
     let source = source.ok_or("its data source does not exist any more")?;
-    let access = access(row, &source);
+    let trust = trust::of(app, row).await?;
+    let access = access(row, &source, trust.as_deref());
     let (store, url) = store_of(app.stores(), &output.url).map_err(|error| error.to_string())?;
     let root = output.path.clone();
     let files = tokio::task::spawn_blocking(move || files_below(&root)).await.map_err(|error| error.to_string())?;
@@ -212,8 +215,9 @@ fn is_checksum(path: &Path) -> bool {
     name.starts_with('.') && name.ends_with(".crc")
 }
 
-fn access<'a>(row: &'a Execution, source: &'a DataSource) -> Access<'a> {
-    Access { project: &row.project, caller: None, credentials: source.credentials.as_ref() }
+fn access<'a>(row: &'a Execution, source: &'a DataSource, given: Option<&'a str>) -> Access<'a> {
+    let lent = trust::lent(given, row);
+    Access { project: &row.project, caller: None, credentials: source.credentials.as_ref(), lent }
 }
 
 async fn make(folder: &Path) -> Result<(), StoreError> {

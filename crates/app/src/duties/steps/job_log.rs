@@ -10,6 +10,7 @@ use foggara_stores::{Access, Content, StoreError};
 use futures::stream::{self, StreamExt};
 use serde_json::Value;
 
+use super::trust;
 use crate::{
     duties::cluster::Room,
     ops::{executions::LogReader, job_binaries::put},
@@ -30,10 +31,16 @@ pub(super) async fn publish(room: &Room, row: &Execution) -> Result<(), String> 
         return Ok(());
     }
     let copies = async {
+        let trust = trust::of(&room.app, row).await?;
         for (stream, name) in [(Stream::Stdout, "stdout"), (Stream::Stderr, "stderr")] {
             let Some(log) = LogReader::of(Arc::clone(&room.engine), row, stream) else { return Ok(()) };
             let url = format!("{}/{}/{name}", folder.trim_end_matches('/'), row.id);
-            let access = Access { project: &row.project, caller: None, credentials: None };
+            let access = Access {
+                project: &row.project,
+                caller: None,
+                credentials: None,
+                lent: trust::lent(trust.as_deref(), row),
+            };
             put(&room.app, &url, whole(log), &access).await.map_err(|error| error.to_string())?;
         }
         Ok(())

@@ -9,3 +9,4 @@ pub(super) mod observe;
 pub(super) mod settle;
 pub(super) mod stage;
 pub(super) mod stop;
+mod trust;

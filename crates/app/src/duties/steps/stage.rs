@@ -27,7 +27,7 @@ use rand::RngExt;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{artifacts, data, settle::remove};
+use super::{artifacts, data, settle::remove, trust};
 use crate::{
     App,
     duties::{cluster::Room, live::Done},
@@ -153,13 +153,15 @@ async fn fetch(
     workspace: &Path,
     binaries: &[JobBinary],
 ) -> Result<Vec<StagedFile>, String> {
+    let given = trust::of(app, row).await?;
+    let lent = trust::lent(given.as_deref(), row);
     let mut files = Vec::with_capacity(binaries.len());
     for binary in binaries {
         let path = workspace.join(&binary.name);
         if path.exists() {
             return Err(format!("two binaries of the job template are called '{}'", binary.name));
         }
-        let access = Access { project: &binary.project, caller: None, credentials: binary.extra.as_ref() };
+        let access = Access { project: &binary.project, caller: None, credentials: binary.extra.as_ref(), lent };
         let fetched = fetch_one(app, &binary.url, &access, &path).await;
         let fetched = fetched.map_err(|error| format!("job binary '{}': {error}", binary.name))?;
         tracing::debug!(execution = %row.id, binary = %binary.name, size = fetched.size, sha256 = %fetched.sha256, "fetched");

@@ -14,7 +14,7 @@ use foggara_stores::Access;
 use serde_json::{Map, Value};
 
 use super::fetch_one;
-use crate::{App, ops::executions::words_of};
+use crate::{App, duties::steps::trust, ops::executions::words_of};
 
 /// Largest file of settings that is read.
 const PROPERTIES_FILE: u64 = 1024 * 1024;
@@ -26,7 +26,9 @@ pub(super) async fn plan(app: &App, row: &Execution, direct: &Direct, workspace:
     // The keys for object stores come with the job.
     let credentials: Map<String, Value> =
         properties.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
-    let access = Access { project: &row.project, caller: None, credentials: Some(&credentials) };
+    let given = trust::of(app, row).await?;
+    let lent = trust::lent(given.as_deref(), row);
+    let access = Access { project: &row.project, caller: None, credentials: Some(&credentials), lent };
     let properties_file = match task.properties_file() {
         None => Default::default(),
         Some(url) => {

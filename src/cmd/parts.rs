@@ -92,12 +92,14 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
         },
         spark_home: config.local.spark_home.clone(),
         java_home: config.local.java_home.clone(),
+        pig_home: config.local.pig_home.clone(),
         copying: CopySettings { roots: root_folders(config, data_dir)?, s3: HiddenSettings(s3(config).to_words()) },
         cgroup_root: config.local.cgroup_root.clone(),
     })
 }
 
-fn plugins(config: &Config, data_dir: &Path) -> Result<Plugins> {
+/// The plugins of a server.
+pub fn plugins(config: &Config, data_dir: &Path) -> Result<Plugins> {
     let settings = local_settings(config, data_dir)?;
     let nodes = Local::new(settings.clone()).context("the local engine")?;
     let mut plugins: Vec<Arc<dyn Plugin>> = vec![

@@ -113,6 +113,8 @@ mod tests {
     fn the_table_of_job_types_is_up_to_date() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/engines.md");
         let dir = tempfile::tempdir().expect("a folder");
+        // As `main` does; another test may have done it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let plugins = parts::plugins(&crate::config::Config::default(), dir.path()).expect("plugins");
         let found = fs::read_to_string(path).expect("docs/engines.md");
         let (head, rest) = found.split_once(BEGIN).expect("a beginning of the table");

@@ -47,8 +47,8 @@ pub(super) fn of(
             hadoop::jar_command(settings, workspace, jar, args, *secret_args, properties)?
         }
         Plan::MapReduce { jars, input, output, properties } => {
-            let job = hadoop::by_class(jars, input, output, properties);
-            hadoop::class_command(settings, workspace, jars, job, fault)?
+            let job = hadoop::by_class(jars, &hadoop::url(input), &hadoop::url(output), properties);
+            hadoop::class_command(settings, workspace, jars, &job, fault)?
         }
         Plan::Pig { .. } => pig::command(plan, settings, workspace)?,
         Plan::Sql { .. } => sql::command(plan, settings, workspace, logs, tag, fault)?,

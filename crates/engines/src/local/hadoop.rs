@@ -118,23 +118,21 @@ pub(crate) fn by_class(
     properties: &BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
     let mut settings = properties.clone();
-    for key in [INPUT, OUTPUT].as_flattened() {
+    for key in [INPUT, OUTPUT, JAR].as_flattened() {
         settings.remove(*key);
     }
     // Several inputs are separated by commas.
-    settings.insert(INPUT[0].to_owned(), url(input).replace('\\', "\\\\").replace(',', "\\,"));
-    settings.insert(OUTPUT[0].to_owned(), url(output));
+    settings.insert(INPUT[0].to_owned(), input.replace('\\', "\\\\").replace(',', "\\,"));
+    settings.insert(OUTPUT[0].to_owned(), output.to_owned());
     settings.entry(LOOK.0.to_owned()).or_insert_with(|| LOOK.1.to_owned());
-    if let Some(jar) = jars.first()
-        && !JAR.iter().any(|key| settings.contains_key(*key))
-    {
+    if let Some(jar) = jars.first() {
         settings.insert(JAR[0].to_owned(), jar.display().to_string());
     }
     settings
 }
 
-/// A path of this host stays one, whatever the job's default file system is.
-fn url(place: &str) -> String {
+/// The url of a path of this host, which is one whatever the job's default file system is.
+pub(super) fn url(place: &str) -> String {
     if place.starts_with('/') { format!("file://{place}") } else { place.to_owned() }
 }
 
@@ -169,11 +167,11 @@ pub(super) fn class_command(
     settings: &LocalSettings,
     workspace: &Path,
     jars: &[PathBuf],
-    job: BTreeMap<String, String>,
+    job: &BTreeMap<String, String>,
     fault: &Path,
 ) -> Result<Command, String> {
     let client = Client::of(settings)?;
-    let mut job = here(workspace, &job);
+    let mut job = here(workspace, job);
     job.insert("mapreduce.framework.name".to_owned(), "local".to_owned());
     let argv = client.map_reduce(workspace, jars, job, fault)?;
     Ok(Command { argv, env: client.env(), litter: None, note: None })
@@ -258,10 +256,10 @@ mod tests {
 
     #[test]
     fn places_and_jars_are_those_of_the_job_template() {
-        let own = ["mapred.input.dir", "mapreduce.output.fileoutputformat.outputdir", "my.key"];
+        let own = ["mapred.input.dir", "mapred.jar", "mapreduce.output.fileoutputformat.outputdir", "my.key"];
         let own = own.map(|key| (key.to_owned(), "own".to_owned()));
         let jars = [PathBuf::from("/ws/a.jar"), PathBuf::from("/ws/b.jar")];
-        let settings = by_class(&jars, "/in,put", "hdfs://name:8020/out", &BTreeMap::from(own));
+        let settings = by_class(&jars, &url("/in,put"), "hdfs://name:8020/out", &BTreeMap::from(own));
         let wanted = [
             ("mapreduce.client.progressmonitor.pollinterval", "200"),
             ("mapreduce.input.fileinputformat.inputdir", "file:///in\\,put"),

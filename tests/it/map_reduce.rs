@@ -81,7 +81,7 @@ impl Place {
 
     async fn source(&self, name: &str) -> Result<String> {
         let url = format!("file://{}", self.files.join(name).display());
-        let body = json!({"name": format!("source-{name}"), "type": "hdfs", "url": url});
+        let body = json!({"name": format!("source-{name}"), "type": "file", "url": url});
         let made = self.world.api.post("/data-sources", body).await?;
         Ok(made["data_source"]["id"].as_str().context("no id")?.to_owned())
     }

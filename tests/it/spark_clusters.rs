@@ -87,6 +87,27 @@ async fn nothing_left(world: &World, tags: &[String]) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statements_of_sql_run_on_the_workers() -> Result<()> {
+    let world = world().await?;
+    let _sweep = Sweep::of(&world);
+    let id = make(&world.api, spark("S", 1, MEMORY_MB)).await?;
+    let up = settles(&world, &id, "Active").await?;
+    let sql = world.api.template("sql", "hql", &[], &[]).await?;
+    let mut configs = quick();
+    configs["foggara.sql.engine"] = json!("spark");
+    let body =
+        json!({"job_configs": {"configs": configs, "args": ["set spark.master; select sum(id) from range(10)"]}});
+    let job = execute_on(&world.api, &id, &sql, body).await?;
+    ends(&world, &job, "SUCCEEDED").await?;
+    let master = up["info"]["Spark"]["Master"].as_str().context("no master")?;
+    let told = String::from_utf8(world.api.log(&job, "stdout").await?)?;
+    assert_eq!(told, format!("spark.master\t{master}\n45\n"));
+    world.api.delete(&format!("/clusters/{id}")).await?;
+    vanishes(&world, &id).await?;
+    nothing_left(&world, &[]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_managed_one_survives_kills_of_the_server_and_of_its_nodes() -> Result<()> {
     let mut world = world().await?;
     let _sweep = Sweep::of(&world);
@@ -116,15 +137,6 @@ async fn a_managed_one_survives_kills_of_the_server_and_of_its_nodes() -> Result
     let shell = world.shell("shell", "echo shell").await?;
     let job = execute_on(&world.api, &id, &shell, json!({})).await?;
     world.wait(&job, &["SUCCEEDED"]).await?;
-    let sql = world.api.template("sql", "hql", &[], &[]).await?;
-    let configs = json!({"foggara.sql.engine": "spark", "spark.ui.enabled": "false"});
-    let body =
-        json!({"job_configs": {"configs": configs, "args": ["set spark.master; select sum(id) from range(10)"]}});
-    let job = execute_on(&world.api, &id, &sql, body).await?;
-    ends(&world, &job, "SUCCEEDED").await?;
-    let master = up["info"]["Spark"]["Master"].as_str().context("no master")?;
-    let told = String::from_utf8(world.api.log(&job, "stdout").await?)?;
-    assert_eq!(told, format!("spark.master\t{master}\n45\n"));
     // All processes of the worker are killed: it is started again at the same place, and the events tell.
     let worker = up["node_groups"][1]["instances"][0].clone();
     let killed = tagged(&text(&worker, "id"));

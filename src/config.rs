@@ -141,6 +141,8 @@ sections! {
         spark_cores: Option<usize> = None,
         /// Home of Java. Unset: JAVA_HOME, PATH, or what came with the installed Spark.
         java_home: Option<PathBuf> = None,
+        /// Home of Apache Pig. Unset: PIG_HOME or PATH.
+        pig_home: Option<PathBuf> = None,
         /// Control group (v2) below which jobs get their own. Unset: the server's, where that can be written.
         cgroup_root: Option<PathBuf> = None,
     }

@@ -173,6 +173,7 @@ fn local(config: &Config, dir: &Path, findings: &mut Findings) -> Result<()> {
     let path = |path: Option<PathBuf>| path.map_or("none".to_owned(), |path| path.display().to_string());
     findings.add(Level::Good, "java", &path(report.java))?;
     findings.add(Level::Good, "spark", &path(report.spark))?;
+    findings.add(Level::Good, "pig", &path(report.pig))?;
     findings.add(Level::Good, "foggara-sql", &path(report.sql))?;
     match report.cgroups {
         Some(root) => findings.add(Level::Good, "cgroups", &format!("each job gets a group below {}", root.display())),

@@ -41,12 +41,14 @@ enum Action {
 }
 
 /// The job types by what they become on `local`.
-pub const TYPES: [(&str, PlanKind); 7] = [
+pub const TYPES: [(&str, PlanKind); 9] = [
     ("Shell", PlanKind::Program),
     ("MapReduce.Streaming", PlanKind::Streaming),
     ("Java", PlanKind::Java),
     ("Spark", PlanKind::Spark),
     ("MapReduce (jar)", PlanKind::HadoopJar),
+    ("MapReduce (classes)", PlanKind::MapReduce),
+    ("Pig", PlanKind::Pig),
     ("Hive, Spark SQL", PlanKind::Sql),
     ("DistCp", PlanKind::DistCp),
 ];
@@ -97,4 +99,34 @@ pub fn run(args: &EnginesArgs) -> Result<Exit> {
         print(&format!("{name:20} {}\n", lacks.unwrap_or_else(|| "ready".to_owned())))?;
     }
     Ok(if missing && matches!(args.action, Action::Doctor) { Exit::Failed } else { Exit::Done })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs};
+
+    use foggara_engines::table::{self, BEGIN, END};
+
+    use super::parts;
+
+    #[test]
+    fn the_table_of_job_types_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/engines.md");
+        let dir = tempfile::tempdir().expect("a folder");
+        // As `main` does; another test may have done it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let plugins = parts::plugins(&crate::config::Config::default(), dir.path()).expect("plugins");
+        let found = fs::read_to_string(path).expect("docs/engines.md");
+        let (head, rest) = found.split_once(BEGIN).expect("a beginning of the table");
+        let (_, tail) = rest.split_once(END).expect("an end of the table");
+        let wanted = format!("{head}{BEGIN}\n\n{}\n{END}{tail}", table::of(&plugins));
+        if env::var_os("FOGGARA_WRITE_DOCS").is_some() {
+            fs::write(path, &wanted).expect("written");
+            return;
+        }
+        assert!(
+            found == wanted,
+            "docs/engines.md is not up to date: FOGGARA_WRITE_DOCS=1 cargo test -p foggara the_table_of_job_types writes it"
+        );
+    }
 }

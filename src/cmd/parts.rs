@@ -95,6 +95,7 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
         },
         spark_home: config.local.spark_home.clone(),
         java_home: config.local.java_home.clone(),
+        pig_home: config.local.pig_home.clone(),
         copying: CopySettings {
             roots: root_folders(config, data_dir)?,
             s3: HiddenSettings(s3(config).to_words()),

@@ -422,6 +422,7 @@ impl Job {
             sql: SqlSettings::default(),
             spark_home: None,
             java_home: None,
+            pig_home: None,
             copying: place.settings(),
             cgroup_root: Some(place.path("no-cgroups")),
         };

@@ -11,6 +11,7 @@ mod engines;
 mod identity;
 mod launcher;
 mod lifecycle;
+mod map_reduce;
 mod mrs;
 mod mrs_engines;
 mod mrs_stores;

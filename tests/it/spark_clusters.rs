@@ -16,6 +16,7 @@ use crate::{
     clusters::{
         Sweep, cluster, execute_on, folders, make, node_processes, nodes, refusal, settles, spark, text, vanishes,
     },
+    engines::ends,
     world::{LONG, On, World},
 };
 
@@ -83,6 +84,27 @@ async fn nothing_left(world: &World, tags: &[String]) -> Result<()> {
     }
     assert_eq!((node_processes(dir), folders(world)), (vec![], vec![]));
     wait::until("no supervisor", LONG, || async { shims(dir).is_empty().then_some(()) }).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statements_of_sql_run_on_the_workers() -> Result<()> {
+    let world = world().await?;
+    let _sweep = Sweep::of(&world);
+    let id = make(&world.api, spark("S", 1, MEMORY_MB)).await?;
+    let up = settles(&world, &id, "Active").await?;
+    let sql = world.api.template("sql", "hql", &[], &[]).await?;
+    let mut configs = quick();
+    configs["foggara.sql.engine"] = json!("spark");
+    let body =
+        json!({"job_configs": {"configs": configs, "args": ["set spark.master; select sum(id) from range(10)"]}});
+    let job = execute_on(&world.api, &id, &sql, body).await?;
+    ends(&world, &job, "SUCCEEDED").await?;
+    let master = up["info"]["Spark"]["Master"].as_str().context("no master")?;
+    let told = String::from_utf8(world.api.log(&job, "stdout").await?)?;
+    assert_eq!(told, format!("spark.master\t{master}\n45\n"));
+    world.api.delete(&format!("/clusters/{id}")).await?;
+    vanishes(&world, &id).await?;
+    nothing_left(&world, &[]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

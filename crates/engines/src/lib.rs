@@ -14,10 +14,11 @@ pub mod plugin;
 pub mod plugins;
 pub mod remote;
 pub mod sim;
+pub mod table;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-pub use plugin::{Plugin, Plugins};
+pub use plugin::{Plugin, Plugins, Proof};
 
 use async_trait::async_trait;
 use foggara_domain::{

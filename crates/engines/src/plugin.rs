@@ -79,6 +79,15 @@ pub struct HostSize {
     pub memory_mb: u64,
 }
 
+/// How far it is proven that a plugin runs a kind of plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// Tests run it on the real engine.
+    Real,
+    /// Tests run it with a fake of the engine, or with a stand-in of its client.
+    Fake,
+}
+
 /// What a look at a cluster's services found.
 #[derive(Clone, Debug, Default)]
 pub struct Look {
@@ -99,6 +108,18 @@ pub trait Plugin: Send + Sync {
 
     /// Whether its clusters run this kind of plan.
     fn ability(&self, kind: PlanKind) -> Ability;
+
+    /// How it is proven that it runs this kind of plan, where it does; for the table in `docs/engines.md`.
+    fn proof(&self, kind: PlanKind) -> Proof {
+        let _ = kind;
+        Proof::Fake
+    }
+
+    /// Why its clusters never run this kind of plan, in a few words that can follow a colon.
+    fn refusal(&self, kind: PlanKind) -> &'static str {
+        let _ = kind;
+        "it is not made for such jobs"
+    }
 
     /// Where its clusters are looked after.
     fn binding(&self) -> Binding;
@@ -164,6 +185,17 @@ impl Plugins {
     /// All of them by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Plugin>> {
         self.0.plugins.values()
+    }
+
+    /// Why clusters of a plugin never run a kind of plan, and clusters of which plugins do, to follow a colon.
+    pub fn refusal(&self, plugin: &str, kind: PlanKind) -> String {
+        let others = self.iter().filter(|other| other.name() != plugin && other.ability(kind) != Ability::Never);
+        let others: Vec<&str> = others.map(|other| other.name()).collect();
+        let why = self.get(plugin).map_or("this server has no such plugin", |plugin| plugin.refusal(kind));
+        match others.as_slice() {
+            [] => format!("{why}, and no other plugin of this server runs them"),
+            others => format!("{why}; clusters of plugin {} run them", others.join(", ")),
+        }
     }
 
     /// The engine of a cluster as it is at present; the same as long as its revision stays. One that cannot be made, because the

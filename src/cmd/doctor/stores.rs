@@ -112,7 +112,7 @@ async fn check(stores: &Stores, url: &Url) -> Result<String, StoreError> {
     let store = stores.get(url.scheme());
     let store = store.ok_or_else(|| StoreError::Unsupported(format!("there is no store of {} urls", url.scheme())))?;
     let project = ProjectId::from(String::new());
-    let access = Access { project: &project, caller: None, credentials: None };
+    let access = Access { project: &project, caller: None, credentials: None, lent: None };
     if matches!(url.scheme(), "http" | "https") {
         let mut content = store.open(url, &access).await?;
         content.stream.next().await.transpose()?;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{ClusterId, Timestamp};
+use crate::{ClusterId, Timestamp, plan::PlanKind};
 
 /// What kind of job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,22 @@ impl Kind {
     /// The name in the table of job types, kept with the execution.
     pub fn job_type(self) -> &'static str {
         self.row().1
+    }
+
+    /// All of them, in the order of their numbers.
+    pub fn all() -> impl Iterator<Item = Self> {
+        NAMES.iter().map(|row| row.0)
+    }
+
+    /// What kind of plan it becomes.
+    pub const fn plan_kind(self) -> PlanKind {
+        match self {
+            Self::MapReduce => PlanKind::HadoopJar,
+            Self::Spark => PlanKind::Spark,
+            Self::HiveScript | Self::HiveSql | Self::SparkScript | Self::SparkSql | Self::Presto => PlanKind::Sql,
+            Self::DistCp => PlanKind::DistCp,
+            Self::Flink => PlanKind::Flink,
+        }
     }
 
     /// The number of V1.1, where it has one.

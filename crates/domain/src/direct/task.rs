@@ -317,6 +317,14 @@ mod tests {
     }
 
     #[test]
+    fn a_kind_knows_its_plan() {
+        for kind in Kind::all() {
+            let task = read(kind, &["/a.jar", "/b"]).expect("read");
+            assert_eq!(kind.plan_kind(), task.plan_kind(), "{kind:?}");
+        }
+    }
+
+    #[test]
     fn an_error_holds_no_secret() {
         for (kind, words) in [
             (Kind::Spark, &["@password=s3cret"][..]),

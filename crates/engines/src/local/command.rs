@@ -10,7 +10,7 @@ use std::{
 
 use foggara_domain::plan::Plan;
 
-use super::{LocalSettings, attempt::create, distcp, find, hadoop, spark, sql, streaming};
+use super::{LocalSettings, attempt::create, distcp, find, hadoop, pig, spark, sql, streaming};
 
 /// What to run and with which environment.
 pub(super) struct Command {
@@ -44,8 +44,13 @@ pub(super) fn of(
         }
         Plan::Spark { .. } => spark::command(plan, settings, workspace, tag)?,
         Plan::HadoopJar { jar, args, secret_args, properties } => {
-            hadoop::command(settings, workspace, jar, args, *secret_args, properties)?
+            hadoop::jar_command(settings, workspace, jar, args, *secret_args, properties)?
         }
+        Plan::MapReduce { jars, input, output, properties } => {
+            let job = hadoop::by_class(jars, &hadoop::url(input), &hadoop::url(output), properties);
+            hadoop::class_command(settings, workspace, jars, &job, fault)?
+        }
+        Plan::Pig { .. } => pig::command(plan, settings, workspace)?,
         Plan::Sql { .. } => sql::command(plan, settings, workspace, logs, tag, fault)?,
         Plan::Streaming { env, output, .. } => {
             let unfinished = streaming::unfinished(Path::new(output), tag)?;
@@ -62,7 +67,7 @@ pub(super) fn of(
             }
         }
         Plan::DistCp { .. } => distcp::command(plan, settings, workspace, fault)?,
-        Plan::MapReduce { .. } | Plan::Pig { .. } | Plan::Storm { .. } | Plan::Flink { .. } => {
+        Plan::Storm { .. } | Plan::Flink { .. } => {
             return Err("jobs of this type do not run as processes of this host".to_owned());
         }
     };

@@ -17,6 +17,9 @@ pub(super) const JAVA_MISSING: &str = "there is no Java on this host: install a 
 /// What to say when there is no Spark.
 pub(super) const SPARK_MISSING: &str = "there is no Spark on this host: run `foggara engines install spark`, or set \
      [local] spark_home, SPARK_HOME or PATH";
+/// What to say when there is no Pig.
+pub(super) const PIG_MISSING: &str = "there is no client of Pig on this host: unpack a release of Apache Pig (pig-0.17.0.tar.gz or \
+     newer), and set [local] pig_home or PIG_HOME to its folder, or put its `pig` on PATH";
 /// What to say when nothing runs SQL.
 pub(super) const SQL_MISSING: &str = "nothing on this host runs SQL: put the program `foggara-sql` beside `foggara` or on PATH \
      (`cargo build --release -p foggara-sqljob` makes it), or run `foggara engines install spark`";
@@ -44,6 +47,12 @@ pub(super) fn sql_program(settings: &LocalSettings) -> Option<PathBuf> {
     let beside = || settings.program.parent().map(|folder| folder.join(SQL_PROGRAM));
     let known = settings.sql.program.clone().or_else(beside).filter(|path| path.is_file());
     known.or_else(|| on_path(SQL_PROGRAM))
+}
+
+/// The program `pig`.
+pub(super) fn pig(settings: &LocalSettings) -> Option<PathBuf> {
+    let homes = settings.pig_home.clone().into_iter().chain(env::var_os("PIG_HOME").map(PathBuf::from));
+    homes.map(|home| home.join("bin/pig")).find(|path| path.is_file()).or_else(|| on_path("pig"))
 }
 
 /// The Java home that the installer makes in its environment when the host has none.

@@ -12,7 +12,7 @@ use super::command::private;
 
 /// The launcher's class.
 pub(super) const CLASS: &str = "io.foggara.Launch";
-/// The launcher for Java, as `tests/java/rebuild.py` makes it of its source.
+/// The launcher for Java, as javac makes it of its source.
 const JAVA: &[u8] = include_bytes!("../../java/io/foggara/Launch.class");
 /// The launcher for Python: the program's path and its arguments are the lines of a file, in Base64.
 const PYTHON: &str = "\
@@ -36,14 +36,21 @@ pub(super) fn put(
     jar: Option<&Path>,
     words: &[String],
 ) -> Result<PathBuf, String> {
-    let folder = workspace.join(".launcher");
-    let package = folder.join("io/foggara");
-    let made = fs::create_dir_all(&package).and_then(|()| fs::write(package.join("Launch.class"), JAVA));
-    made.map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    let folder = put_classes(workspace, &[("Launch.class", JAVA)])?;
     let mut lines = vec![class.unwrap_or_default().to_owned()];
     lines.push(jar.map(|jar| jar.display().to_string()).unwrap_or_default());
     lines.extend(words.iter().map(|word| STANDARD.encode(word)));
     private(&words_file(workspace), lines.join("\n").as_bytes())?;
+    Ok(folder)
+}
+
+/// Puts classes of the package `io.foggara` into the workspace; gives the folder for the class path.
+pub(super) fn put_classes(workspace: &Path, classes: &[(&str, &[u8])]) -> Result<PathBuf, String> {
+    let folder = workspace.join(".launcher");
+    let package = folder.join("io/foggara");
+    let write = |(name, bytes): &(&str, &[u8])| fs::write(package.join(name), bytes);
+    let made = fs::create_dir_all(&package).and_then(|()| classes.iter().try_for_each(write));
+    made.map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     Ok(folder)
 }
 

@@ -9,7 +9,7 @@ mod command;
 mod distcp;
 mod exec;
 mod find;
-mod hadoop;
+pub(crate) mod hadoop;
 pub mod install;
 mod launch;
 mod launcher;
@@ -17,6 +17,7 @@ mod limit;
 mod logs;
 mod look;
 mod lost;
+mod pig;
 mod processes;
 mod raw;
 mod shim;
@@ -78,6 +79,8 @@ pub struct LocalSettings {
     pub spark_home: Option<PathBuf>,
     /// Where Java is.
     pub java_home: Option<PathBuf>,
+    /// Where Pig is.
+    pub pig_home: Option<PathBuf>,
     /// What a copying job is told of the stores.
     pub copying: CopySettings,
     /// A control group below which jobs get theirs; without it the server's own, where that can be written.
@@ -127,6 +130,8 @@ pub struct Report {
     pub java: Option<PathBuf>,
     /// Home of Spark.
     pub spark: Option<PathBuf>,
+    /// The client of Pig.
+    pub pig: Option<PathBuf>,
     /// The embedded SQL engine.
     pub sql: Option<PathBuf>,
     /// Where control groups of jobs are made.
@@ -150,6 +155,7 @@ impl Local {
         Report {
             java: find::java(settings),
             spark: find::spark(settings).map(|spark| spark.home),
+            pig: find::pig(settings),
             sql: find::sql_program(settings),
             cgroups: cgroup::usable_root(settings.cgroup_root.as_deref()),
         }
@@ -190,10 +196,18 @@ impl Engine for Local {
             PlanKind::Program | PlanKind::Streaming | PlanKind::DistCp => Ability::Yes,
             PlanKind::Java if find::java(&self.settings).is_none() => lacks(find::JAVA_MISSING),
             PlanKind::Java => Ability::Yes,
-            PlanKind::Spark | PlanKind::HadoopJar => spark(),
+            PlanKind::Spark => spark(),
+            PlanKind::HadoopJar | PlanKind::MapReduce => match hadoop::Client::of(&self.settings) {
+                Ok(_) => Ability::Yes,
+                Err(what) => Ability::Lacks(what),
+            },
+            PlanKind::Pig if find::pig(&self.settings).is_none() => lacks(find::PIG_MISSING),
+            // Pig needs a Java and says nothing useful without.
+            PlanKind::Pig if find::java(&self.settings).is_none() => lacks(find::JAVA_MISSING),
+            PlanKind::Pig => Ability::Yes,
             PlanKind::Sql if find::sql_program(&self.settings).is_some() || spark() == Ability::Yes => Ability::Yes,
             PlanKind::Sql => lacks(find::SQL_MISSING),
-            PlanKind::MapReduce | PlanKind::Pig | PlanKind::Storm | PlanKind::Flink => Ability::Never,
+            PlanKind::Storm | PlanKind::Flink => Ability::Never,
         }
     }
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Ability, Engine,
     local::{Local, LocalSettings},
-    plugin::{Binding, ConfigItem, ConfigKind, Description, HostSize, Look, Plugin, setting},
+    plugin::{Binding, ConfigItem, ConfigKind, Description, HostSize, Look, Plugin, Proof, setting},
 };
 
 const TARGET: &str = "local";
@@ -39,7 +39,7 @@ impl LocalPlugin {
         };
         let description = Description {
             title: "Local processes",
-            text: "Runs Shell, Java, Spark and streaming jobs as supervised processes of this host",
+            text: "Runs Shell, Java, Spark, MapReduce, Pig and SQL jobs as supervised processes of this host",
             versions: vec!["1.0".to_owned()],
             processes: vec![("Jobs", &["local"])],
             configs: vec![
@@ -91,6 +91,22 @@ impl Plugin for LocalPlugin {
 
     fn ability(&self, kind: PlanKind) -> Ability {
         self.any.ability(kind)
+    }
+
+    fn proof(&self, kind: PlanKind) -> Proof {
+        match kind {
+            // There is no package of Pig: a script that tells how it was called stands in for its client.
+            PlanKind::Pig => Proof::Fake,
+            _ => Proof::Real,
+        }
+    }
+
+    fn refusal(&self, kind: PlanKind) -> &'static str {
+        match kind {
+            PlanKind::Storm => "a topology needs a cluster of Storm",
+            PlanKind::Flink => "a program for Flink needs a cluster of Flink",
+            _ => "it does not run as a process of this host",
+        }
     }
 
     fn binding(&self) -> Binding {

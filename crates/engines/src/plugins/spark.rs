@@ -24,7 +24,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Ability, Engine,
     local::{Local, LocalSettings, SparkCluster, spark_home},
-    plugin::{Binding, ConfigItem, ConfigKind, Description, HostSize, Look, Plugin, setting},
+    plugin::{Binding, ConfigItem, ConfigKind, Description, HostSize, Look, Plugin, Proof, setting},
 };
 
 const TARGET: &str = "spark";
@@ -305,6 +305,14 @@ impl Plugin for SparkPlugin {
             PlanKind::Program | PlanKind::Spark | PlanKind::Sql | PlanKind::DistCp => self.any.ability(kind),
             _ => Ability::Never,
         }
+    }
+
+    fn proof(&self, _: PlanKind) -> Proof {
+        Proof::Real
+    }
+
+    fn refusal(&self, _: PlanKind) -> &'static str {
+        "a cluster of Spark runs Spark, SQL, Shell and copies"
     }
 
     fn binding(&self) -> Binding {

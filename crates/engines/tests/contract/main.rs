@@ -6,6 +6,7 @@ mod ends;
 mod host;
 mod launches;
 mod logs;
+mod map_reduce;
 mod place;
 mod plans;
 mod promises;

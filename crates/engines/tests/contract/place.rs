@@ -87,6 +87,7 @@ impl Place {
             sql: SqlSettings::default(),
             spark_home: None,
             java_home: None,
+            pig_home: None,
             copying: CopySettings::default(),
             cgroup_root: Some(dir.path().join("no-cgroups")),
         };

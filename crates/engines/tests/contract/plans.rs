@@ -34,6 +34,9 @@ fn host(version: &str) -> Place {
         teller(&java.join("bin/java"));
         fs::write(java.join("release"), format!("JAVA_VERSION=\"{version}\"\n")).expect("written");
         teller(&spark.join("bin/spark-submit"));
+        let pig = settings.data_dir.join("pig");
+        teller(&pig.join("bin/pig"));
+        settings.pig_home = Some(pig);
         settings.java_home = Some(java);
         settings.spark_home = Some(spark);
     })
@@ -129,6 +132,49 @@ async fn spark_gets_its_settings_in_a_file_and_none_on_the_command_line() {
     }
 }
 
+/// The program in place of Pig's client only tells how it was called: no package of Pig is to be had for tests.
+#[tokio::test]
+async fn pig_gets_params_and_settings_in_files_and_none_on_the_command_line() {
+    let place = host("11.0.2");
+    let tag = place.tag("pig");
+    let workspace = place.workspace(&tag);
+    let plan = Plan::Pig {
+        script: workspace.join("main.pig"),
+        libs: vec![workspace.join("udf.jar")],
+        params: BTreeMap::from([
+            ("INPUT".to_owned(), "/data/in put".to_owned()),
+            ("PASSWORD".to_owned(), "a-secret`word".to_owned()),
+        ]),
+        args: texts(&["-stop_on_failure", "two words"]),
+        properties: BTreeMap::from([("fs.s3a.secret.key".to_owned(), "a-secret key".to_owned())]),
+    };
+    let told = told(&place, "pig", &plan).await;
+    let (params, properties) = (workspace.join(".pig.params"), workspace.join(".pig.properties"));
+    let texts = [&params, &properties, &workspace.join("main.pig")].map(|path| path.display().to_string());
+    let wanted = [
+        "-x",
+        "local",
+        "-param_file",
+        &texts[0],
+        "-propertyFile",
+        &texts[1],
+        "-f",
+        &texts[2],
+        "-stop_on_failure",
+        "two words",
+    ];
+    assert_eq!(args(&told), wanted);
+    for (path, text) in [
+        (&params, "INPUT = '/data/in put'\nPASSWORD = 'a-secret`word'\n"),
+        (&properties, "fs.s3a.secret.key=a-secret key\n"),
+    ] {
+        assert_eq!(fs::metadata(path).expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_to_string(path).expect("read"), text);
+    }
+    let home = place.path("jdk").canonicalize().expect("there");
+    assert!(told.contains(&format!("env JAVA_HOME={}", home.display())), "{told:?}");
+}
+
 #[tokio::test]
 async fn names_that_a_command_line_cannot_carry_are_refused() {
     let place = host("17");
@@ -160,10 +206,19 @@ async fn names_that_a_command_line_cannot_carry_are_refused() {
 #[tokio::test]
 async fn what_this_host_can_run_is_told_with_the_way_to_get_it() {
     let place = host("17.0.1");
-    for kind in [PlanKind::Program, PlanKind::Streaming, PlanKind::DistCp, PlanKind::Java, PlanKind::Spark] {
+    for kind in
+        [PlanKind::Program, PlanKind::Streaming, PlanKind::DistCp, PlanKind::Java, PlanKind::Spark, PlanKind::Pig]
+    {
         assert_eq!(place.engine.ability(kind), Ability::Yes, "{kind:?}");
     }
     assert_eq!(place.engine.ability(PlanKind::Flink), Ability::Never);
+    // This Spark has no jars of Hadoop.
+    for kind in [PlanKind::HadoopJar, PlanKind::MapReduce] {
+        match place.engine.ability(kind) {
+            Ability::Lacks(what) => assert!(what.contains("cannot read Spark's jars"), "{what}"),
+            other => panic!("{other:?}"),
+        }
+    }
     assert!(!place.engine.suspends());
     assert_eq!(place.engine.max_running(), Some(2));
 }

@@ -80,7 +80,10 @@ pub(super) fn check_ability(
     let ability = app.plugins().get(plugin).map_or(Ability::Never, |plugin| plugin.ability(task.plan_kind()));
     match ability {
         Ability::Yes => Ok(()),
-        Ability::Never => Err(Refusal::Unsupported(format!("cluster '{cluster}' does not run {name} jobs"))),
+        Ability::Never => {
+            let why = app.plugins().refusal(plugin, task.plan_kind());
+            Err(Refusal::Unsupported(format!("cluster '{cluster}' does not run {name} jobs: {why}")))
+        }
         Ability::Lacks(what) => {
             Err(Refusal::Unsupported(format!("cluster '{cluster}' cannot run {name} jobs: {what}")))
         }

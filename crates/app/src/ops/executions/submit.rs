@@ -151,7 +151,10 @@ impl Order {
         let Some(plugin) = self.app.plugins().get(&cluster.plugin) else { return Err(refuse(unsupported)) };
         match plugin.ability(job_type.plan_kind) {
             Ability::Yes => Ok(cluster),
-            Ability::Never => Err(refuse(unsupported)),
+            Ability::Never => {
+                let why = self.app.plugins().refusal(&cluster.plugin, job_type.plan_kind);
+                Err(refuse(format!("{unsupported}: {why}")))
+            }
             Ability::Lacks(what) => Err(refuse(format!("{unsupported}: {what}"))),
         }
     }

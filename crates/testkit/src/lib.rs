@@ -6,3 +6,4 @@ pub mod processes;
 pub mod program;
 pub mod s3;
 pub mod wait;
+pub mod yarn;

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Runs a jar's program.
-const RUN_JAR: &str = "org.apache.hadoop.util.RunJar";
+pub(super) const RUN_JAR: &str = "org.apache.hadoop.util.RunJar";
 /// Beginnings of the names of the jars that Hadoop's client needs.
 const JARS: [&str; 6] =
     ["hadoop-client-api", "hadoop-client-runtime", "slf4j-api", "jcl-over-slf4j", "log4j-", "snappy-java"];
@@ -97,7 +97,7 @@ fn xml(properties: &BTreeMap<String, String>) -> String {
     text
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

@@ -13,3 +13,4 @@ mod rig;
 mod stops;
 mod streaming;
 mod supervisors;
+mod yarn;

@@ -17,10 +17,20 @@ use foggara_domain::{
     status::Outcome,
 };
 use foggara_engines::{
-    Ended, Engine, EngineError, JobRef, Observed, Plugin, Stop, Stream, Voided, local::LocalSettings, plugin::HostSize,
-    plugins::yarn::YarnPlugin, remote::RemoteSettings,
+    Ended, Engine, EngineError, JobRef, Observed, Plugin, Stop, Stream, Voided,
+    local::LocalSettings,
+    plugin::HostSize,
+    plugins::yarn::YarnPlugin,
+    remote::{
+        RemoteSettings,
+        rest::{Auth, Rest, RestSettings},
+        spnego::{Spnego, SpnegoSettings},
+    },
 };
-use foggara_testkit::{api::http, yarn::FakeYarn};
+use foggara_testkit::{
+    api::http,
+    yarn::{COOKIE, FakeYarn},
+};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -32,6 +42,8 @@ use crate::{
 /// Reads the settings as spark-submit does, and ends when the application is taken. One whose connection breaks is killed, so that
 /// nobody can say whether it was.
 const SPARK_SUBMIT: &str = r#"#!/bin/bash
+echo "$@" > called
+user=${HADOOP_PROXY_USER:-$HADOOP_USER_NAME}
 while [ $# -gt 0 ]; do
   [ "$1" = --properties-file ] && file=$2
   shift
@@ -40,7 +52,7 @@ get() { sed -n "s/^$1=//p" "$file"; }
 [ "$(get spark.yarn.submit.waitAppCompletion)" = false ] || { echo "it would wait" >&2; exit 9; }
 [ -f "$HADOOP_CONF_DIR/yarn-site.xml" ] || { echo "no HADOOP_CONF_DIR" >&2; exit 9; }
 while [ -e "${0%/*}/wait" ]; do sleep 0.05; done
-answer=$(curl -q -s -S --fail-with-body -X POST "URL/fake/submit?type=SPARK&user=$HADOOP_USER_NAME&queue=$(get spark.yarn.queue)&tags=$(get spark.yarn.tags)")
+answer=$(curl -q -s -S --fail-with-body -X POST "URL/fake/submit?type=SPARK&user=$user&queue=$(get spark.yarn.queue)&tags=$(get spark.yarn.tags)")
 case $? in
   0) echo "26/11/24 10:00:00 INFO YarnClientImpl: Submitted application $answer" >&2 ;;
   22) echo "Exception in thread \"main\" org.apache.hadoop.yarn.exceptions.YarnException: $answer" >&2
@@ -315,9 +327,9 @@ async fn the_ids_are_yarns_and_the_tags_ours() {
     assert_eq!(apps, yarn.fake.applications(&installation), "both tags are set");
     assert_eq!(apps, [(reference, "RUNNING".to_owned())]);
     assert!(yarn.fake.applications("mine").is_empty(), "a job's own do not count");
-    // Nothing of the job's settings stands on a command line.
-    let spec = fs::read_to_string(yarn.place.attempt(&tag).join("launch.json")).expect("there");
-    assert!(!spec.contains("spark.yarn"), "{spec}");
+    let called = fs::read_to_string(yarn.place.workspace(&tag).join("called")).expect("called");
+    assert!(called.starts_with("--master yarn --deploy-mode cluster --class Main --properties-file "), "{called}");
+    assert!(!called.contains("spark.yarn"), "no setting stands on a command line: {called}");
 }
 
 #[tokio::test]
@@ -582,20 +594,133 @@ async fn installations_on_one_cluster_do_not_see_each_other() {
     assert_eq!(one.engine.list(&one.place.prefix).await, Ok(vec![tag]));
 }
 
-/// Kerberos without a realm: curl stands by its cookie, and the real one says what is missing.
+/// Kerberos without a realm: the real curl has no ticket, and it is said what is missing.
 #[tokio::test]
-async fn the_log_in_by_kerberos() {
+async fn a_log_in_by_kerberos_without_a_ticket_says_so() {
     let fake = FakeYarn::start(1).expect("a fake");
     fake.set_negotiates();
-    let real = Yarn::on(Way::SparkSubmit, fake, |settings| {
+    let yarn = Yarn::on(Way::SparkSubmit, fake, |settings| {
         settings["auth"] = json!("kerberos");
         settings["credential_cache"] = json!("FILE:/no/such/cache");
     });
-    let list = real.engine.list(&real.place.prefix).await;
+    let list = yarn.engine.list(&yarn.place.prefix).await;
     assert!(
         matches!(&list, Err(EngineError::NotSent(why)) if why.contains("does not take our ticket (401)")),
         "{list:?}"
     );
+}
+
+/// In the place of curl and kinit stand scripts: the one gives the cookie that the service would, if the other was asked before.
+#[tokio::test]
+async fn the_cookie_of_a_log_in_by_kerberos_is_kept_until_it_is_over() {
+    http();
+    let fake = FakeYarn::start(1).expect("a fake");
+    fake.set_negotiates();
+    let place = Place::new();
+    let (curl, kinit) = (place.path("curl"), place.path("kinit"));
+    script(&kinit, "#!/bin/sh\necho \"$@\" > ${KRB5CCNAME#FILE:}\n");
+    let jar = format!("#HttpOnly_rm\\tFALSE\\t/\\tFALSE\\t0\\thadoop.auth\\t{COOKIE}\\n");
+    let log_in = "#!/bin/sh\n[ -f ${KRB5CCNAME#FILE:} ] || exit 1\necho \"$@\" >> $0.called\n";
+    script(&curl, &format!("{log_in}printf '{jar}status 200\\n'\n"));
+    let spnego = SpnegoSettings {
+        curl: curl.clone(),
+        kinit,
+        cache: Some(format!("FILE:{}", place.path("cache").display())),
+        keytab: Some((place.path("key"), "foggara@EXAMPLE".to_owned())),
+        ca_file: None,
+    };
+    let settings = RestSettings {
+        service: "the ResourceManager",
+        urls: fake.urls(),
+        ca_file: None,
+        auth: Auth::Kerberos(Arc::new(Spnego::new(spnego))),
+    };
+    let rest = Rest::new(settings).expect("a client");
+    let called = || fs::read_to_string(place.path("curl.called")).unwrap_or_default();
+    for _ in 0..2 {
+        rest.get::<Value>("/ws/v1/cluster/info?x=y").await.expect("let in");
+    }
+    assert_eq!(called().lines().count(), 1, "one log-in for all requests: {}", called());
+    assert!(called().ends_with("/ws/v1/cluster/info\n") && !called().contains(COOKIE), "{}", called());
+    let ticket = fs::read_to_string(place.path("cache")).expect("kinit was asked");
+    assert_eq!(ticket, format!("-k -t {} foggara@EXAMPLE\n", place.path("key").display()));
+    fake.refuse_next();
+    rest.get::<Value>("/ws/v1/cluster/info").await.expect("let in anew");
+    assert_eq!(called().lines().count(), 2);
+}
+
+#[tokio::test]
+async fn we_act_for_the_configured_user() {
+    let yarn = Yarn::on(Way::SparkSubmit, FakeYarn::start(1).expect("a fake"), |settings| {
+        settings["auth"] = json!("token");
+        settings["token_file"] = json!("/proc/sys/kernel/ostype");
+        settings["impersonate"] = json!("true");
+    });
+    let (tag, reference) = yarn.launch("impersonated").await;
+    let job = JobRef { reference: Some(&reference), ..JobRef::from(&tag) };
+    yarn.engine.stop(job, Stop::Gently).await.expect("allowed");
+    assert_eq!(yarn.end(&tag, &reference).await.outcome, Outcome::Killed);
+    let asked = yarn.fake.asked();
+    let cluster = asked.iter().filter(|line| line.contains("/ws/v1/"));
+    for line in cluster {
+        assert!(line.contains("doAs=alice") && !line.contains("user.name"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn secret_arguments_stand_on_no_command_line() {
+    let yarn = Yarn::new(Way::SparkSubmit, 1);
+    for (name, main) in [("python", "job.py"), ("jar", "job.jar")] {
+        let tag = yarn.place.tag(name);
+        let workspace = yarn.place.workspace(&tag);
+        fs::write(workspace.join(main), "x").expect("written");
+        let plan = Plan::Spark {
+            main: workspace.join(main),
+            main_class: None,
+            args: vec!["a-very-secret-word".to_owned()],
+            secret_args: true,
+            conf: BTreeMap::new(),
+            py_files: Vec::new(),
+            jars: Vec::new(),
+            files: Vec::new(),
+        };
+        let launch = foggara_engines::Launch {
+            tag: &tag,
+            job_type: "Spark",
+            job_name: "job",
+            plan: Some(&plan),
+            urls: &BTreeMap::new(),
+            workspace: workspace.clone(),
+            logs: yarn.place.path("logs"),
+            kill_grace: yarn.place.kill_grace,
+        };
+        let launched = yarn.engine.launch(launch).await;
+        if name == "jar" {
+            assert!(
+                matches!(&launched, Err(EngineError::Refused(why)) if why.contains("hold secrets")),
+                "{launched:?}"
+            );
+            continue;
+        }
+        launched.expect("launched");
+        let called = fs::read_to_string(workspace.join("called")).expect("called");
+        assert!(called.contains(".words,") || called.contains("job.py,"), "{called}");
+        assert!(called.ends_with(".launch.py .words\n") && !called.contains("a-very-secret-word"), "{called}");
+    }
+}
+
+/// However many applications there are, a list is two requests.
+#[tokio::test]
+#[allow(clippy::print_stdout, reason = "a measured figure, shown with --no-capture")]
+async fn a_thousand_applications_are_one_list() {
+    let yarn = Yarn::new(Way::SparkSubmit, 1);
+    let installation = &yarn.place.prefix;
+    yarn.fake.fill(1000, |number| format!("{installation},{installation}-{number}-1"));
+    let before = yarn.fake.asked().len();
+    let begun = std::time::Instant::now();
+    let list = yarn.engine.list(installation).await.expect("a list");
+    println!("{} applications listed in {:?}", list.len(), begun.elapsed());
+    assert_eq!((list.len(), yarn.fake.asked().len() - before), (1000, 2));
 }
 
 #[tokio::test]

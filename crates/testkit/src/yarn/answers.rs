@@ -103,33 +103,16 @@ fn words(query: &str) -> BTreeMap<String, String> {
 }
 
 fn submit(held: &mut Held, query: &BTreeMap<String, String>) -> Response {
-    let given = |key: &str| query.get(key).cloned().unwrap_or_default();
-    if given("queue") == "nope" {
+    if query.get("queue").is_some_and(|queue| queue == "nope") {
         return (StatusCode::FORBIDDEN, "Application submitted to unknown queue: nope").into_response();
     }
-    held.made += 1;
-    let app = App {
-        number: held.made,
-        cluster: held.started,
-        // As the real one does.
-        tags: given("tags").to_lowercase(),
-        user: given("user"),
-        queue: given("queue"),
-        kind: given("type"),
-        state: "ACCEPTED".to_owned(),
-        last: "UNDEFINED",
-        diagnostics: String::new(),
-        finished: 0,
-        logs: BTreeMap::from([("stdout", String::new()), ("stderr", String::new())]),
-    };
-    let id = app.id();
     if std::mem::take(&mut held.late) {
+        let app = held.make(query);
         held.aside.push(app);
         return nothing();
     }
-    held.apps.push(app);
     held.lose_look = std::mem::take(&mut held.lose_answer);
-    id.into_response()
+    held.take(query).into_response()
 }
 
 /// An application that waits gets its place at the first look when there is room.

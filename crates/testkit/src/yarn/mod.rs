@@ -157,6 +157,14 @@ impl FakeYarn {
         held.apps.extend(aside);
     }
 
+    /// Takes so many applications with the tags that are made of their number.
+    pub fn fill(&self, many: u32, tags: impl Fn(u32) -> String) {
+        let mut held = lock(&self.held);
+        for number in 0..many {
+            held.take(&BTreeMap::from([("tags".to_owned(), tags(number))]));
+        }
+    }
+
     /// The ResourceManager is restarted; it recovers its applications or knows none.
     pub fn restart(&self, recovers: bool) {
         let mut held = lock(&self.held);
@@ -196,6 +204,35 @@ impl FakeYarn {
     fn change(&self, tag: &str, change: impl Fn(&mut App)) {
         let mut held = lock(&self.held);
         held.apps.iter_mut().filter(|app| app.tags.split(',').any(|one| one == tag)).for_each(change);
+    }
+}
+
+impl Held {
+    /// Makes an application of what was given for it.
+    fn make(&mut self, given: &BTreeMap<String, String>) -> App {
+        let given = |key: &str| given.get(key).cloned().unwrap_or_default();
+        self.made += 1;
+        App {
+            number: self.made,
+            cluster: self.started,
+            // As the real one does.
+            tags: given("tags").to_lowercase(),
+            user: given("user"),
+            queue: given("queue"),
+            kind: given("type"),
+            state: "ACCEPTED".to_owned(),
+            last: "UNDEFINED",
+            diagnostics: String::new(),
+            finished: 0,
+            logs: BTreeMap::from([("stdout", String::new()), ("stderr", String::new())]),
+        }
+    }
+
+    fn take(&mut self, given: &BTreeMap<String, String>) -> String {
+        let app = self.make(given);
+        let id = app.id();
+        self.apps.push(app);
+        id
     }
 }
 

@@ -116,8 +116,7 @@ impl YarnPlugin {
             Some("true") => true,
             Some(other) => return Err(format!("the setting yarn.impersonate is '{other}'; it is true or false")),
         };
-        let (auth, spnego, env) = self.log_in(cluster, user.as_deref())?;
-        let mut env = env;
+        let LogIn { auth, spnego, mut env } = self.log_in(cluster, user.as_deref())?;
         let acts_for = match (impersonate, &auth) {
             (false, _) => None,
             (true, Auth::HadoopUser(_)) => {
@@ -153,23 +152,18 @@ impl YarnPlugin {
     }
 
     /// How we log in, and the variables by which Hadoop's clients do.
-    #[allow(clippy::type_complexity, reason = "three parts of one answer, taken apart at once")]
-    fn log_in(
-        &self,
-        cluster: &Cluster,
-        user: Option<&str>,
-    ) -> Result<(Auth, Option<Arc<Spnego>>, BTreeMap<String, String>), String> {
+    fn log_in(&self, cluster: &Cluster, user: Option<&str>) -> Result<LogIn, String> {
         let path = |name| text(cluster, name).map(PathBuf::from);
         match text(cluster, "auth").as_deref().unwrap_or("simple") {
             "simple" => {
                 let user = user.unwrap_or(TARGET).to_owned();
                 let env = BTreeMap::from([("HADOOP_USER_NAME".to_owned(), user.clone())]);
-                Ok((Auth::HadoopUser(user), None, env))
+                Ok(LogIn { auth: Auth::HadoopUser(user), spnego: None, env })
             }
             "token" => {
                 let file =
                     path("token_file").ok_or("yarn.auth token needs yarn.token_file: the file with the token")?;
-                Ok((Auth::TokenFile(file), None, BTreeMap::new()))
+                Ok(LogIn { auth: Auth::TokenFile(file), spnego: None, env: BTreeMap::new() })
             }
             "kerberos" => {
                 let keytab = match (path("keytab"), text(cluster, "principal")) {
@@ -189,11 +183,21 @@ impl YarnPlugin {
                     keytab,
                     ca_file: path("ca_file"),
                 }));
-                Ok((Auth::Kerberos(Arc::clone(&spnego)), Some(spnego), env))
+                Ok(LogIn { auth: Auth::Kerberos(Arc::clone(&spnego)), spnego: Some(spnego), env })
             }
             other => Err(format!("the setting yarn.auth is '{other}'; it is simple, kerberos or token")),
         }
     }
+}
+
+/// How we log in.
+struct LogIn {
+    /// To web services.
+    auth: Auth,
+    /// Who keeps the ticket.
+    spnego: Option<Arc<Spnego>>,
+    /// How Hadoop's clients do: variables of theirs.
+    env: BTreeMap<String, String>,
 }
 
 /// A setting as text; nothing where it is empty.

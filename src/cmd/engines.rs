@@ -115,7 +115,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         // As `main` does; another test may have done it.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let plugins = parts::plugins(&crate::config::Config::default(), dir.path()).expect("plugins");
+        let plugins = parts::plugins(&crate::config::Config::default(), dir.path(), "test").expect("plugins");
         let found = fs::read_to_string(path).expect("docs/engines.md");
         let (head, rest) = found.split_once(BEGIN).expect("a beginning of the table");
         let (_, tail) = rest.split_once(END).expect("an end of the table");

@@ -9,11 +9,12 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use foggara_app::{App, Parts, ops::clusters::OperatorCluster};
 use foggara_db::{Db, SealKeys, Version};
-use foggara_domain::{Secret, Timestamp, plan::HiddenSettings};
+use foggara_domain::{Secret, Tag, Timestamp, plan::HiddenSettings};
 use foggara_engines::{
     Plugin, Plugins,
     local::{CopySettings, Local, LocalSettings, SqlSettings},
-    plugins::{local::LocalPlugin, sim::SimPlugin, spark::SparkPlugin},
+    plugins::{local::LocalPlugin, sim::SimPlugin, spark::SparkPlugin, yarn::YarnPlugin},
+    remote::RemoteSettings,
     sim::{Sim, SimSettings},
 };
 use foggara_identity::{
@@ -110,11 +111,17 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
 
 /// The plugins. `installation` is the name of the server's installation, by which remote engines know its jobs.
 pub fn plugins(config: &Config, data_dir: &Path, installation: &str) -> Result<Plugins> {
+    let remote = RemoteSettings {
+        prefix: Tag::prefix(installation),
+        data_dir: data_dir.to_owned(),
+        log_limit: config.local.log_limit,
+    };
     let settings = local_settings(config, data_dir)?;
     let nodes = Local::new(settings.clone()).context("the local engine")?;
     let mut plugins: Vec<Arc<dyn Plugin>> = vec![
         Arc::new(LocalPlugin::new(settings.clone()).context("the plugin local")?),
-        Arc::new(SparkPlugin::new(settings).context("the plugin spark")?),
+        Arc::new(SparkPlugin::new(settings.clone()).context("the plugin spark")?),
+        Arc::new(YarnPlugin::new(settings, remote)),
     ];
     if config.sim.enabled {
         let settings = SimSettings {

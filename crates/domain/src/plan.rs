@@ -71,6 +71,9 @@ pub enum Plan {
         reducers: u32,
         /// Additional environment.
         env: BTreeMap<String, String>,
+        /// Settings of Hadoop, for an engine that has one.
+        #[serde(default)]
+        properties: BTreeMap<String, String>,
     },
     /// A jar for Hadoop, as `hadoop jar` runs it.
     HadoopJar {

@@ -15,6 +15,7 @@ pub mod plugins;
 pub mod remote;
 pub mod sim;
 pub mod table;
+mod yarn;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 

@@ -8,3 +8,4 @@ pub mod s3;
 pub mod swift;
 pub mod wait;
 pub mod webhdfs;
+pub mod yarn;

@@ -17,17 +17,19 @@ const CREDENTIALS: [&str; 7] = [
 
 /// Keys by which we find a job again or decide whether it is run again; a request may not set them (lifecycle.md "Launch
 /// without doubles"). On `local` the master is ours too.
-const OURS: [&str; 11] = [
+const OURS: [&str; 13] = [
     "spark.master",
     "spark.foggara.id",
     "spark.submit.deployMode",
     "spark.driver.supervise",
     "spark.yarn.tags",
     "spark.yarn.maxAppAttempts",
+    "spark.yarn.submit.waitAppCompletion",
     "spark.kubernetes.driver.pod.name",
     "spark.kubernetes.driver.label.foggara-id",
     "spark.kubernetes.submission.waitAppCompletion",
     "mapreduce.job.tags",
+    "tez.application.tags",
     "FOGGARA_TAG",
 ];
 

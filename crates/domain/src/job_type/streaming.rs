@@ -20,7 +20,8 @@ pub(super) fn plan(staged: &Staged) -> Result<Plan> {
         Some(_) => return invalid(format!("mapreduce.job.reduces must be a number from 0 to {MOST_REDUCERS}")),
     };
     // As in Hadoop, the job's settings are in the environment of its commands, with underscores for dots.
-    let mut settings = staged.own_configs();
+    let properties = staged.own_configs();
+    let mut settings = properties.clone();
     settings.retain(|key, _| !super::configs::is_credential(key));
     settings.insert("mapred.input.dir".to_owned(), input.clone());
     settings.insert("mapred.output.dir".to_owned(), output.clone());
@@ -30,6 +31,7 @@ pub(super) fn plan(staged: &Staged) -> Result<Plan> {
         input: input.clone(),
         output: output.clone(),
         reducers,
+        properties,
         env: settings.into_iter().map(|(key, value)| (key.replace(['.', '-'], "_"), value)).collect(),
     })
 }

@@ -17,7 +17,7 @@ use foggara_domain::{Tag, Timestamp, execution::Usage};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::processes::Identity;
+use super::{client::Role, processes::Identity};
 
 /// What the shim is to run; written before it is started, mode 0600.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,6 +43,12 @@ pub(super) struct Spec {
     /// Which of several engines was taken.
     #[serde(default)]
     pub note: Option<String>,
+    /// What it is to an engine elsewhere; nothing for a program that is the job itself.
+    #[serde(default)]
+    pub role: Option<Role>,
+    /// Milliseconds of CLOCK_BOOTTIME that it may take before it is stopped.
+    #[serde(default)]
+    pub limit_ms: Option<u64>,
 }
 
 impl Spec {

@@ -71,11 +71,16 @@ pub(super) fn of(
             return Err("jobs of this type do not run as processes of this host".to_owned());
         }
     };
+    finish(&mut command, workspace)?;
+    Ok(command)
+}
+
+/// Adds what every job finds in its environment, and refuses what the kernel would not take.
+pub(super) fn finish(command: &mut Command, workspace: &Path) -> Result<(), String> {
     for (key, value) in surroundings(workspace) {
         command.env.entry(key.to_owned()).or_insert(value);
     }
-    check(&command)?;
-    Ok(command)
+    check(command)
 }
 
 /// What every job finds in its environment; nothing of the server's own (decision 23).

@@ -38,7 +38,7 @@ pub(super) fn mark(venv: &Path) -> PathBuf {
     venv.join("foggara-installed")
 }
 
-fn on_path(name: &str) -> Option<PathBuf> {
+pub(super) fn on_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 

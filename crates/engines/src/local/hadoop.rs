@@ -17,7 +17,7 @@ use super::{
 };
 
 /// Runs a jar's program.
-const RUN_JAR: &str = "org.apache.hadoop.util.RunJar";
+pub(super) const RUN_JAR: &str = "org.apache.hadoop.util.RunJar";
 /// Runs a job by its classes. Its source is `java/io/foggara/MapReduce.java`.
 const BY_CLASS: &str = "io.foggara.MapReduce";
 /// What it consists of.
@@ -240,7 +240,7 @@ fn xml(properties: &BTreeMap<String, String>) -> String {
     text
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

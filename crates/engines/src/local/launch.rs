@@ -9,12 +9,12 @@ use std::{
 };
 
 use foggara_domain::Tag;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use super::{
     Local,
     attempt::{Attempt, Decision, Spec},
-    command,
+    command::{self, Command},
     processes::Identity,
     unreadable,
 };
@@ -27,12 +27,28 @@ const LOOK: Duration = Duration::from_millis(2);
 
 impl Local {
     pub(super) async fn start(&self, launch: &Launch<'_>) -> Result<Launched, EngineError> {
+        self.start_with(launch, || {
+            let plan = launch.plan.ok_or("there is no plan to run")?;
+            let fault = self.attempt(launch.tag).fault_file();
+            let tag = launch.tag.as_str();
+            command::of(plan, &self.settings, &launch.workspace, &launch.logs, tag, &fault)
+                .map(|command| self.spec(launch, command))
+        })
+        .await
+    }
+
+    /// Starts what `make` says, unless the attempt was decided before.
+    pub(super) async fn start_with(
+        &self,
+        launch: &Launch<'_>,
+        make: impl FnOnce() -> Result<Spec, String>,
+    ) -> Result<Launched, EngineError> {
         let attempt = self.attempt(launch.tag);
         let failed = |error: io::Error| unreadable(&attempt, &error);
         if let Some(decision) = attempt.decision().map_err(failed)? {
             return self.answer(launch.tag, &decision);
         }
-        let spec = match self.spec(launch) {
+        let spec = match make() {
             Ok(spec) => spec,
             Err(why) => {
                 // "Refused" promises that the job does not exist, and a shim of an earlier try may still be on its way.
@@ -65,11 +81,8 @@ impl Local {
         Launched { reference: tag.to_string(), incarnation: identity.boot_id.clone(), note }
     }
 
-    fn spec(&self, launch: &Launch<'_>) -> Result<Spec, String> {
-        let plan = launch.plan.ok_or("there is no plan to run")?;
-        let fault = self.attempt(launch.tag).fault_file();
-        let command = command::of(plan, &self.settings, &launch.workspace, &launch.logs, launch.tag.as_str(), &fault)?;
-        Ok(Spec {
+    pub(super) fn spec(&self, launch: &Launch<'_>, command: Command) -> Spec {
+        Spec {
             tag: launch.tag.to_string(),
             argv: command.argv,
             cwd: launch.workspace.clone(),
@@ -81,14 +94,16 @@ impl Local {
             memory_mb: self.settings.memory_mb,
             litter: command.litter,
             note: command.note.map(str::to_owned),
-        })
+            role: None,
+            limit_ms: None,
+        }
     }
 
     /// Starts a shim. It is not killed with the server; a task waits for it so that no zombie stays.
     fn start_shim(&self, attempt: &Attempt) -> io::Result<Child> {
         let log = OpenOptions::new().append(true).create(true).open(attempt.shim_log())?;
         // No process group here: the shim makes a session of its own, which the leader of a group may not.
-        let mut command = Command::new(&self.settings.program);
+        let mut command = tokio::process::Command::new(&self.settings.program);
         command.arg("shim").arg("--attempt").arg(attempt.folder());
         command.env_clear().current_dir("/").kill_on_drop(false);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);

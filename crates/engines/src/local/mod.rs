@@ -5,6 +5,7 @@
 
 mod attempt;
 mod cgroup;
+mod client;
 mod command;
 mod distcp;
 mod exec;
@@ -18,6 +19,7 @@ mod logs;
 mod look;
 mod lost;
 mod pig;
+mod on_yarn;
 mod processes;
 mod raw;
 mod shim;
@@ -43,12 +45,16 @@ use foggara_domain::{Tag, plan::PlanKind};
 use tokio::sync::Notify;
 
 pub use self::distcp::{CopySettings, CopyTask};
-pub(crate) use self::logs::read as read_log;
 use self::{
     attempt::{Attempt, Decision},
     lost::Lost,
     processes::boot_id,
     watch::Watch,
+};
+pub(crate) use self::{
+    client::{ClientState, Role},
+    logs::read as read_log,
+    on_yarn::{YarnClients, ability as ability_on_yarn},
 };
 use crate::{
     Ability, Engine, EngineError, JobRef, Launch, Launched, LogPiece, Observed, Results, Stop, Stream, Voided,

@@ -21,6 +21,7 @@ use nix::sys::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, Signal, WaitOptions, kill_process_group, set_child_subreaper, setsid, wait},
+    time::{ClockId, clock_gettime},
 };
 
 use super::{
@@ -117,6 +118,12 @@ fn now() -> Timestamp {
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
+/// Time since boot that also counts while the host sleeps.
+fn boottime() -> Duration {
+    let now = clock_gettime(ClockId::Boottime);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
 fn blocked_signals() -> io::Result<SignalFd> {
     let mut set = SigSet::empty();
     for signal in [
@@ -164,6 +171,8 @@ fn supervise(spec: &Spec, main: i32, signals: &SignalFd, streams: &mut [LimitedL
     let mut stopping = Stopping::No;
     let mut record = ExitRecord::default();
     let mut main_status: Option<ExitStatus> = None;
+    let limit = spec.limit_ms.map(Duration::from_millis);
+    let began = boottime();
     loop {
         let left = reap(main, &mut main_status)?;
         if !left {
@@ -176,6 +185,14 @@ fn supervise(spec: &Spec, main: i32, signals: &SignalFd, streams: &mut [LimitedL
         }
         if left && main_status.is_some() && stopping == Stopping::No {
             // The job is over; what it left behind goes with it.
+            stop_gently(own, main);
+            stopping = Stopping::Gently(Instant::now() + grace);
+        }
+        if let Some(limit) = limit.filter(|limit| boottime().saturating_sub(began) >= *limit)
+            && main_status.is_none()
+            && stopping == Stopping::No
+        {
+            record.fault = Some(format!("stopped: it took longer than {} s", limit.as_secs()));
             stop_gently(own, main);
             stopping = Stopping::Gently(Instant::now() + grace);
         }

@@ -87,7 +87,7 @@ pub(super) fn command(plan: &Plan, settings: &LocalSettings, workspace: &Path, t
 }
 
 /// spark-submit takes comma separated lists, so a name with a comma cannot be passed.
-fn list(paths: &[PathBuf]) -> Result<String, String> {
+pub(super) fn list(paths: &[PathBuf]) -> Result<String, String> {
     let mut texts = Vec::with_capacity(paths.len());
     for path in paths {
         let text = path.display().to_string();

@@ -3,3 +3,4 @@
 pub mod local;
 pub mod sim;
 pub mod spark;
+pub mod yarn;

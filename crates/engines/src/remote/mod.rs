@@ -5,6 +5,7 @@
 //! is read, how a job is submitted so that it is found by its tag, how it is killed.
 
 pub mod rest;
+pub mod spnego;
 mod survey;
 
 use std::{
@@ -87,7 +88,7 @@ pub trait Service: Send + Sync {
     async fn submit(&self, launch: &Launch<'_>) -> Result<Launched, EngineError>;
 
     /// Keeps whatever a submission left behind on this side from having an effect later (a client process that still runs). Done
-    /// before the service is asked whether it has the job.
+    /// before the service is asked whether it has the job, and also while [`Service::submit`] is under way.
     async fn rule_out(&self, job: JobRef<'_>, why: &str) -> Result<(), EngineError> {
         let _ = (job, why);
         Ok(())
@@ -294,14 +295,12 @@ impl<S: Service> Engine for Remote<S> {
 
     /// Waits for nothing: while the launch is under way nobody can say, and the caller asks again (lifecycle.md "Stop until gone").
     async fn void(&self, job: JobRef<'_>, why: &str) -> Result<Voided, EngineError> {
-        {
-            let mut launches = self.launches();
-            launches.void.insert(job.tag.clone());
-            if launches.under_way.contains(job.tag) {
-                return Err(EngineError::Unreachable("its launch is under way; the answer is awaited".to_owned()));
-            }
-        }
+        self.launches().void.insert(job.tag.clone());
+        // Also while the launch is under way: a client process need not run to its end.
         self.service.rule_out(job, why).await?;
+        if self.launches().under_way.contains(job.tag) {
+            return Err(EngineError::Unreachable("its launch is under way; the answer is awaited".to_owned()));
+        }
         let found = self.find(job).await?;
         // Where a lost launch may have had an effect that cannot be found, only stopping it is safe.
         let may_be_there = !self.service.repeats() && job.sent_at.is_some();

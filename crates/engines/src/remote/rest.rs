@@ -6,15 +6,23 @@ use std::{
     error::Error,
     fmt,
     path::PathBuf,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use foggara_domain::Secret;
-use reqwest::{Certificate, Client, Method, RequestBuilder, StatusCode, header::AUTHORIZATION, redirect::Policy};
+use reqwest::{
+    Certificate, Client, Method, RequestBuilder, StatusCode,
+    header::{AUTHORIZATION, COOKIE},
+    redirect::Policy,
+};
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use super::spnego::Spnego;
 use crate::EngineError;
 
 /// How long a connection may take to come about.
@@ -35,6 +43,8 @@ pub enum Auth {
     TokenFile(PathBuf),
     /// A token that does not change.
     Bearer(Secret),
+    /// Hadoop's cookie, for which one logs in by Kerberos.
+    Kerberos(Arc<Spnego>),
 }
 
 impl fmt::Debug for Auth {
@@ -44,6 +54,7 @@ impl fmt::Debug for Auth {
             Self::HadoopUser(user) => write!(f, "HadoopUser({user})"),
             Self::TokenFile(path) => write!(f, "TokenFile({})", path.display()),
             Self::Bearer(_) => f.write_str("Bearer"),
+            Self::Kerberos(_) => f.write_str("Kerberos"),
         }
     }
 }
@@ -123,7 +134,7 @@ impl Rest {
         let mut trouble = None;
         for step in 0..self.bases.len() {
             let index = (first + step) % self.bases.len();
-            match self.send_to(&self.bases[index], method.clone(), path, &fill).await {
+            match self.send_known(&self.bases[index], method.clone(), path, &fill).await {
                 Ok(answer) if answer.status.is_redirection() || answer.stands_by() => {
                     trouble = Some(EngineError::NotSent(format!(
                         "{} at {} stands by or redirects ({}): is its address right?",
@@ -142,9 +153,32 @@ impl Rest {
         Err(trouble.unwrap_or_else(|| EngineError::NotSent(format!("{} has no address", self.service))))
     }
 
+    /// `GET` from the first address alone, whatever it answers, a redirect too.
+    pub async fn look(&self, path: &str) -> Result<Answer, EngineError> {
+        self.send_known(&self.bases[0], Method::GET, path, &|request| request).await
+    }
+
     /// `GET`, and the answer as JSON of this shape.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, EngineError> {
         self.send(Method::GET, path, |request| request).await?.good()?.json()
+    }
+
+    /// Sends a request, and once more with a new log-in when the old one is over: a request without a good one had no effect.
+    async fn send_known(
+        &self,
+        base: &Url,
+        method: Method,
+        path: &str,
+        fill: &impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Answer, EngineError> {
+        let answer = self.send_to(base, method.clone(), path, fill).await?;
+        match &self.auth {
+            Auth::Kerberos(spnego) if answer.status == StatusCode::UNAUTHORIZED => {
+                spnego.forget(base);
+                self.send_to(base, method, path, fill).await
+            }
+            _ => Ok(answer),
+        }
     }
 
     async fn send_to(
@@ -164,6 +198,12 @@ impl Rest {
         let mut request = fill(self.client.request(method, url));
         match &self.auth {
             Auth::None | Auth::HadoopUser(_) => {}
+            Auth::Kerberos(spnego) => {
+                let cookie = spnego.cookie(base, path).await.map_err(|why| {
+                    EngineError::NotSent(format!("the log-in to {} by Kerberos failed: {why}", self.service))
+                })?;
+                request = request.header(COOKIE, cookie.reveal());
+            }
             Auth::Bearer(token) => request = request.bearer_auth(token.reveal()),
             Auth::TokenFile(file) => {
                 let token = tokio::fs::read_to_string(file).await;
@@ -210,7 +250,8 @@ fn base(text: &str) -> Result<Url, String> {
 impl Answer {
     /// Hadoop's services that stand by say so with a page or a header; they answer nothing else.
     fn stands_by(&self) -> bool {
-        self.status == StatusCode::SERVICE_UNAVAILABLE || self.bytes.starts_with(b"This is standby RM")
+        self.status == StatusCode::SERVICE_UNAVAILABLE
+            || [&b"This is standby RM"[..], b"There is no active RM"].iter().any(|words| self.bytes.starts_with(words))
     }
 
     /// The answer, if its status says that all went well.

@@ -14,3 +14,4 @@ mod rig;
 mod stops;
 mod streaming;
 mod supervisors;
+mod yarn;

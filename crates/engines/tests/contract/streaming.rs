@@ -42,7 +42,15 @@ impl Job {
         let tag = place.tag(name);
         let Self { mapper, reducer, input, output, reducers } = self;
         let (input, output) = (input.display().to_string(), output.display().to_string());
-        let plan = Plan::Streaming { mapper, reducer, input, output, reducers, env: BTreeMap::new() };
+        let plan = Plan::Streaming {
+            mapper,
+            reducer,
+            input,
+            output,
+            reducers,
+            env: BTreeMap::new(),
+            properties: BTreeMap::new(),
+        };
         place.launch(&tag, &plan).await.expect("launched");
         tag
     }

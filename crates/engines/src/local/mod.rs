@@ -12,7 +12,7 @@ mod find;
 mod hadoop;
 pub mod install;
 mod launch;
-mod launcher;
+pub(crate) mod launcher;
 mod limit;
 mod logs;
 mod look;
@@ -42,13 +42,13 @@ use foggara_domain::{Tag, plan::PlanKind};
 use tokio::sync::Notify;
 
 pub use self::distcp::{CopySettings, CopyTask};
-pub(crate) use self::logs::read as read_log;
 use self::{
     attempt::{Attempt, Decision},
     lost::Lost,
     processes::boot_id,
     watch::Watch,
 };
+pub(crate) use self::{logs::read as read_log, spark::properties};
 use crate::{
     Ability, Engine, EngineError, JobRef, Launch, Launched, LogPiece, Observed, Results, Stop, Stream, Voided,
 };

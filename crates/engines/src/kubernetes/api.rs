@@ -88,7 +88,12 @@ impl Api {
     pub fn new(settings: &KubernetesSettings) -> Result<Self, String> {
         let in_cluster = settings.server == IN_CLUSTER;
         let of_account = |name: &str| in_cluster.then(|| PathBuf::from(ACCOUNT).join(name));
-        let urls = if in_cluster { in_cluster_url()? } else { settings.server.clone() };
+        let variable = |name: &str| env::var(name).ok();
+        let urls = if in_cluster {
+            in_cluster_url(variable("KUBERNETES_SERVICE_HOST"), variable("KUBERNETES_SERVICE_PORT"))?
+        } else {
+            settings.server.clone()
+        };
         let token_file = settings.token_file.clone().or_else(|| of_account("token"));
         let rest = RestSettings {
             service: SERVICE,
@@ -278,14 +283,14 @@ impl Api {
     }
 }
 
-fn in_cluster_url() -> Result<String, String> {
-    let host = env::var("KUBERNETES_SERVICE_HOST").map_err(|_| {
+fn in_cluster_url(host: Option<String>, port: Option<String>) -> Result<String, String> {
+    let host = host.ok_or_else(|| {
         format!(
             "the setting kubernetes.server is '{IN_CLUSTER}', but this server does not run in a pod (KUBERNETES_SERVICE_HOST \
              is not set): give the address of the API server"
         )
     })?;
-    let port = env::var("KUBERNETES_SERVICE_PORT").unwrap_or_else(|_| "443".to_owned());
+    let port = port.unwrap_or_else(|| "443".to_owned());
     Ok(if host.contains(':') { format!("https://[{host}]:{port}") } else { format!("https://{host}:{port}") })
 }
 
@@ -346,5 +351,18 @@ fn said(answer: &Answer) -> String {
         }
         Some(message) => format!("{SERVICE} refused: {message} ({} answered {})", answer.asked, answer.status),
         None => answer.unexpected().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_knows_its_api_server() {
+        let url = |host: &str, port: Option<&str>| in_cluster_url(Some(host.to_owned()), port.map(str::to_owned));
+        assert_eq!(url("10.96.0.1", Some("6443")).as_deref(), Ok("https://10.96.0.1:6443"));
+        assert_eq!(url("fd00::1", None).as_deref(), Ok("https://[fd00::1]:443"));
+        assert!(in_cluster_url(None, None).expect_err("no pod").contains("does not run in a pod"));
     }
 }

@@ -228,3 +228,96 @@ impl Plugin for KubernetesPlugin {
         Map::from_iter([("Kubernetes".to_owned(), shown)])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use foggara_domain::{
+        ClusterId, ProjectId, Timestamp,
+        cluster::{ClusterSettings, ClusterStatus},
+        flag::Flag,
+    };
+    use foggara_testkit::kubernetes::{ACCOUNT, FakeKubernetes, NAMESPACE};
+
+    use super::*;
+
+    fn cluster(configs: &Value) -> Cluster {
+        let configs = serde_json::from_value(json!({TARGET: configs})).expect("settings");
+        Cluster {
+            id: ClusterId::new(),
+            project: ProjectId::system(),
+            name: "k8s".to_owned(),
+            description: None,
+            plugin: "kubernetes".to_owned(),
+            version: "1.0".to_owned(),
+            status: ClusterStatus::Active,
+            status_description: String::new(),
+            settings: ClusterSettings { cluster_configs: configs, ..ClusterSettings::default() },
+            template: None,
+            keypair: None,
+            is_transient: false,
+            info: Map::new(),
+            is_public: Flag::On,
+            is_protected: Flag::On,
+            host: None,
+            revision: 1,
+            created_at: Timestamp::from_micros(0),
+            updated_at: None,
+            node_groups: Vec::new(),
+        }
+    }
+
+    fn plugin() -> KubernetesPlugin {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let remote =
+            RemoteSettings { prefix: "fg-test-".to_owned(), data_dir: std::env::temp_dir(), log_limit: 1 << 20 };
+        KubernetesPlugin::new(remote)
+    }
+
+    #[test]
+    fn wrong_settings_are_named() {
+        let good = json!({"server": "https://k8s:6443", "image": "spark:1", "pod_template": {"spec": {}}});
+        let check = |change: Value| {
+            let mut configs = good.clone();
+            configs.as_object_mut().expect("an object").extend(change.as_object().cloned().expect("an object"));
+            plugin().check(&cluster(&configs), HostSize { cores: 1, memory_mb: 1 })
+        };
+        assert_eq!(check(json!({})), Ok(()));
+        assert_eq!(check(json!({"pod_template": "{\"metadata\": {\"labels\": {\"a\": \"b\"}}}"})), Ok(()));
+        for (change, words) in [
+            (json!({"server": null}), "kubernetes.server is missing"),
+            (json!({"server": "k8s:6443"}), "no address of a web service"),
+            (json!({"image": ""}), "kubernetes.image is missing"),
+            (json!({"ca_file": "/nowhere/ca.pem"}), "/nowhere/ca.pem"),
+            (json!({"namespace": "Jobs/x"}), "kubernetes.namespace is 'Jobs/x'"),
+            (json!({"image_pull_policy": "Sometimes"}), "'Sometimes'"),
+            (json!({"max_running": 0}), "kubernetes.max_running is 0"),
+            (json!({"pod_template": "spec: {}"}), "kubernetes.pod_template cannot be read"),
+            (json!({"pod_template": {"spec": {"containers": [{"name": "more"}]}}}), "containers beside"),
+        ] {
+            let refused = check(change).expect_err(words);
+            assert!(refused.contains(words), "{words}: {refused}");
+        }
+        assert!(plugin().description().configs.iter().all(|item| item.operator), "with whose rights is not for users");
+    }
+
+    #[tokio::test]
+    async fn a_look_says_what_is_wrong() {
+        let fake = FakeKubernetes::start().expect("a server");
+        let configs =
+            json!({"server": fake.url(), "image": "spark:1", "namespace": NAMESPACE, "service_account": ACCOUNT});
+        let look = async |configs: &Value| plugin().look(&cluster(configs), &[]).await.checks;
+        let all = look(&configs).await;
+        assert_eq!(all.len(), 3);
+        assert!(all.iter().all(|(_, health, _)| *health == Health::Green), "{all:?}");
+        fake.deny("get pods/log");
+        let mut other = configs.clone();
+        other["service_account"] = json!("nobody");
+        let bad: Vec<String> =
+            look(&other).await.into_iter().filter(|one| one.1 == Health::Red).map(|one| one.2).collect();
+        assert!(bad[0].contains("may not get pods/log"), "{bad:?}");
+        assert!(bad[1].contains("serviceaccount \"nobody\" not found"), "{bad:?}");
+        drop(fake);
+        let gone = look(&configs).await;
+        assert!(gone.len() == 1 && gone[0].2.contains("cannot be reached"), "{gone:?}");
+    }
+}

@@ -259,6 +259,9 @@ impl Kubernetes {
     /// A pod that was there already: ours, or somebody's who chose the same name.
     async fn taken(&self, name: &str) -> Result<Pod, EngineError> {
         match self.api.pod(name).await? {
+            Some(pod) if pod.is_being_deleted() => {
+                Err(EngineError::Unreachable(format!("the pod {name} is still being deleted")))
+            }
             Some(pod) if pod.metadata.labels.get(ID).is_some_and(|id| id == name) => Ok(pod),
             Some(_) => Err(EngineError::Refused(format!(
                 "the namespace {} has a pod {name} that is not of foggara: delete it",

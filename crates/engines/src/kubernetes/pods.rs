@@ -114,6 +114,11 @@ impl Pod {
         self.metadata.annotations.contains_key(WHOLE)
     }
 
+    /// Whether it is on its way out.
+    pub fn is_being_deleted(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
+    }
+
     /// Whether its container was started: it can have an exit code and a log.
     pub fn has_begun(&self) -> bool {
         !matches!(self.status.phase.as_str(), "" | "Pending")
@@ -132,7 +137,7 @@ impl Pod {
         if self.is_over() {
             return Observed::Ended(self.ended());
         }
-        let being_deleted = self.metadata.deletion_timestamp.is_some();
+        let being_deleted = self.is_being_deleted();
         match status.phase.as_str() {
             "Pending" if !self.is_whole() => Observed::Queued { state: Some(CUT_SHORT.to_owned()) },
             "Pending" if being_deleted => Observed::Queued { state: Some("TERMINATING".to_owned()) },

@@ -189,6 +189,12 @@ async fn what_was_cut_short_can_be_stopped() {
     let tag = rig.place.tag("unwanted");
     rig.fake.lose(&format!("POST /api/v1/namespaces/{NAMESPACE}/secrets"));
     (&rig as &dyn Rig).launch(&tag).await.expect_err("lost");
+    assert_eq!(rig.engine.list(&rig.place.prefix).await, Ok(vec![tag.clone()]));
+    rig.fake.lose_node(true);
+    rig.engine.stop(JobRef::from(&tag), Stop::Gently).await.expect("stopped");
+    let launched = (&rig as &dyn Rig).launch(&tag).await;
+    assert!(matches!(&launched, Err(EngineError::Unreachable(why)) if why.contains("being deleted")), "{launched:?}");
+    rig.fake.lose_node(false);
     until("it is gone", || async {
         rig.engine.stop(JobRef::from(&tag), Stop::Gently).await.expect("stopped");
         rig.engine.list(&rig.place.prefix).await.expect("a list").is_empty().then_some(())

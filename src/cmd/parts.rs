@@ -13,7 +13,7 @@ use foggara_domain::{Secret, Tag, Timestamp, plan::HiddenSettings};
 use foggara_engines::{
     Plugin, Plugins,
     local::{CopySettings, Local, LocalSettings, SqlSettings},
-    plugins::{local::LocalPlugin, sim::SimPlugin, spark::SparkPlugin, yarn::YarnPlugin},
+    plugins::{kubernetes::KubernetesPlugin, local::LocalPlugin, sim::SimPlugin, spark::SparkPlugin, yarn::YarnPlugin},
     remote::RemoteSettings,
     sim::{Sim, SimSettings},
 };
@@ -111,17 +111,18 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
 
 /// The plugins. `installation` is the name of the server's installation, by which remote engines know its jobs.
 pub fn plugins(config: &Config, data_dir: &Path, installation: &str) -> Result<Plugins> {
+    let settings = local_settings(config, data_dir)?;
     let remote = RemoteSettings {
         prefix: Tag::prefix(installation),
         data_dir: data_dir.to_owned(),
         log_limit: config.local.log_limit,
     };
-    let settings = local_settings(config, data_dir)?;
     let nodes = Local::new(settings.clone()).context("the local engine")?;
     let mut plugins: Vec<Arc<dyn Plugin>> = vec![
         Arc::new(LocalPlugin::new(settings.clone()).context("the plugin local")?),
         Arc::new(SparkPlugin::new(settings.clone()).context("the plugin spark")?),
-        Arc::new(YarnPlugin::new(settings, remote)),
+        Arc::new(YarnPlugin::new(settings, remote.clone())),
+        Arc::new(KubernetesPlugin::new(remote)),
     ];
     if config.sim.enabled {
         let settings = SimSettings {

@@ -17,7 +17,7 @@ const CREDENTIALS: [&str; 7] = [
 
 /// Keys by which we find a job again or decide whether it is run again; a request may not set them (lifecycle.md "Launch
 /// without doubles"). On `local` the master is ours too.
-const OURS: [&str; 13] = [
+const OURS: [&str; 18] = [
     "spark.master",
     "spark.foggara.id",
     "spark.submit.deployMode",
@@ -27,6 +27,11 @@ const OURS: [&str; 13] = [
     "spark.yarn.submit.waitAppCompletion",
     "spark.kubernetes.driver.pod.name",
     "spark.kubernetes.driver.label.foggara-id",
+    "spark.kubernetes.driver.label.foggara-installation",
+    "spark.kubernetes.executor.label.foggara-id",
+    "spark.kubernetes.executor.label.foggara-installation",
+    "spark.kubernetes.namespace",
+    "spark.app.id",
     "spark.kubernetes.submission.waitAppCompletion",
     "mapreduce.job.tags",
     "tez.application.tags",

@@ -11,11 +11,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use super::command::private;
 
 /// The launcher's class.
-pub(super) const CLASS: &str = "io.foggara.Launch";
+pub(crate) const CLASS: &str = "io.foggara.Launch";
 /// The launcher for Java, as javac makes it of its source.
-const JAVA: &[u8] = include_bytes!("../../java/io/foggara/Launch.class");
+pub(crate) const JAVA: &[u8] = include_bytes!("../../java/io/foggara/Launch.class");
 /// The launcher for Python: the program's path and its arguments are the lines of a file, in Base64.
-const PYTHON: &str = "\
+pub(crate) const PYTHON: &str = "\
 import base64, os, runpy, sys
 with open(sys.argv[1]) as file:
     sys.argv = [base64.b64decode(line).decode() for line in file.read().split('\\n')]
@@ -37,10 +37,8 @@ pub(super) fn put(
     words: &[String],
 ) -> Result<PathBuf, String> {
     let folder = put_classes(workspace, &[("Launch.class", JAVA)])?;
-    let mut lines = vec![class.unwrap_or_default().to_owned()];
-    lines.push(jar.map(|jar| jar.display().to_string()).unwrap_or_default());
-    lines.extend(words.iter().map(|word| STANDARD.encode(word)));
-    private(&words_file(workspace), lines.join("\n").as_bytes())?;
+    let jar = jar.map(|jar| jar.display().to_string()).unwrap_or_default();
+    private(&words_file(workspace), java_words(class, &jar, words).as_bytes())?;
     Ok(folder)
 }
 
@@ -58,8 +56,19 @@ pub(super) fn put_classes(workspace: &Path, classes: &[(&str, &[u8])]) -> Result
 pub(super) fn put_python(workspace: &Path, main: &Path, words: &[String]) -> Result<PathBuf, String> {
     let launcher = workspace.join(".launch.py");
     private(&launcher, PYTHON.as_bytes())?;
-    let mut lines = vec![STANDARD.encode(main.display().to_string())];
-    lines.extend(words.iter().map(|word| STANDARD.encode(word)));
-    private(&words_file(workspace), lines.join("\n").as_bytes())?;
+    private(&words_file(workspace), python_words(&main.display().to_string(), words).as_bytes())?;
     Ok(launcher)
+}
+
+/// What the launcher for Java reads. Without a class it calls the main class of the jar.
+pub(crate) fn java_words(class: Option<&str>, jar: &str, words: &[String]) -> String {
+    let mut lines = vec![class.unwrap_or_default().to_owned(), jar.to_owned()];
+    lines.extend(words.iter().map(|word| STANDARD.encode(word)));
+    lines.join("\n")
+}
+
+/// What the launcher for Python reads.
+pub(crate) fn python_words(main: &str, words: &[String]) -> String {
+    let lines: Vec<_> = std::iter::once(main).chain(words.iter().map(String::as_str)).collect();
+    lines.iter().map(|word| STANDARD.encode(word)).collect::<Vec<_>>().join("\n")
 }

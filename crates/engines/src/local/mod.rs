@@ -13,7 +13,7 @@ mod find;
 pub(crate) mod hadoop;
 pub mod install;
 mod launch;
-mod launcher;
+pub(crate) mod launcher;
 mod limit;
 mod logs;
 mod look;
@@ -55,6 +55,7 @@ pub(crate) use self::{
     client::{ClientState, Role},
     logs::read as read_log,
     on_yarn::{YarnClients, ability as ability_on_yarn},
+    spark::properties,
 };
 use crate::{
     Ability, Engine, EngineError, JobRef, Launch, Launched, LogPiece, Observed, Results, Stop, Stream, Voided,

@@ -100,7 +100,7 @@ pub(super) fn list(paths: &[PathBuf]) -> Result<String, String> {
 }
 
 /// The text of a Java properties file: keys and values with everything escaped that would mean something else.
-pub(super) fn properties(settings: &BTreeMap<String, String>) -> String {
+pub(crate) fn properties(settings: &BTreeMap<String, String>) -> String {
     let mut text = String::new();
     for (key, value) in settings {
         let _ = writeln!(text, "{}={}", escaped(key, true), escaped(value, false));

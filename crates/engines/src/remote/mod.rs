@@ -87,6 +87,13 @@ pub trait Service: Send + Sync {
     /// Submits a job so that it is found by its tag. It was looked for before and was not there.
     async fn submit(&self, launch: &Launch<'_>) -> Result<Launched, EngineError>;
 
+    /// Whether a job in the list was launched completely. [`Engine::find`] does not know one that was not, so that its launch is
+    /// repeated; a stop and the sweep do.
+    fn is_whole(&self, seen: &Seen) -> bool {
+        let _ = seen;
+        true
+    }
+
     /// Keeps whatever a submission left behind on this side from having an effect later (a client process that still runs). Done
     /// before the service is asked whether it has the job, and also while [`Service::submit`] is under way.
     async fn rule_out(&self, job: JobRef<'_>, why: &str) -> Result<(), EngineError> {
@@ -275,7 +282,7 @@ impl<S: Service> Engine for Remote<S> {
 
     async fn find(&self, job: JobRef<'_>) -> Result<Option<Launched>, EngineError> {
         let survey = self.fresh().await?;
-        let seen = self.seen(job, &survey).await?;
+        let seen = self.seen(job, &survey).await?.filter(|seen| self.service.is_whole(seen));
         Ok(seen.map(|seen| Launched { reference: seen.reference, incarnation: survey.incarnation.clone(), note: None }))
     }
 

@@ -4,6 +4,7 @@
 mod confined;
 mod ends;
 mod host;
+mod kubernetes;
 mod launches;
 mod logs;
 mod map_reduce;

@@ -133,6 +133,8 @@ sections! {
         spark_cores: Option<usize> = None,
         /// Home of Java. Unset: JAVA_HOME, PATH, or what came with the installed Spark.
         java_home: Option<PathBuf> = None,
+        /// Home of Flink, the folder that has its lib. Unset: FLINK_HOME, or what `foggara engines install flink` installed.
+        flink_home: Option<PathBuf> = None,
         /// Control group (v2) below which jobs get their own. Unset: the server's, where that can be written.
         cgroup_root: Option<PathBuf> = None,
     }

@@ -34,12 +34,20 @@ pub struct Proxy {
     task: JoinHandle<()>,
 }
 
+/// Of another word of the same length.
+#[derive(Clone)]
+struct Rewrite {
+    after: String,
+    from: String,
+    to: String,
+}
+
 struct Inner {
     service: SocketAddr,
     deaf: bool,
     tricks: Vec<(Meant, Trick)>,
     held: Vec<Vec<u8>>,
-    rewritten: Option<(String, String)>,
+    rewritten: Vec<Rewrite>,
     seen: Vec<String>,
 }
 
@@ -48,8 +56,14 @@ impl Proxy {
     pub async fn before(service: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let inner =
-            Inner { service, deaf: false, tricks: Vec::new(), held: Vec::new(), rewritten: None, seen: Vec::new() };
+        let inner = Inner {
+            service,
+            deaf: false,
+            tricks: Vec::new(),
+            held: Vec::new(),
+            rewritten: Vec::new(),
+            seen: Vec::new(),
+        };
         let inner = Arc::new(Mutex::new(inner));
         let shared = Arc::clone(&inner);
         let task = tokio::spawn(async move {
@@ -85,10 +99,11 @@ impl Proxy {
         self.inner().tricks.push((meant, trick));
     }
 
-    /// Answers show one word instead of another of the same length.
-    pub fn rewrite(&self, words: Option<(&str, &str)>) {
-        assert!(words.is_none_or(|(from, to)| from.len() == to.len()), "the length of the body would change");
-        self.inner().rewritten = words.map(|(from, to)| (from.to_owned(), to.to_owned()));
+    /// From now on answers show, where `from` stands next after `after`, another word of the same length.
+    pub fn rewrite(&self, after: &str, from: &str, to: &str) {
+        assert_eq!(from.len(), to.len(), "the length of the body would change");
+        let rewrite = Rewrite { after: after.to_owned(), from: from.to_owned(), to: to.to_owned() };
+        self.inner().rewritten.push(rewrite);
     }
 
     /// First lines of all requests so far, in their order.
@@ -138,11 +153,8 @@ async fn serve(mut asker: TcpStream, inner: Arc<Mutex<Inner>>) -> io::Result<()>
     if trick == Some(Trick::LoseAnswer) {
         return Ok(());
     }
-    let words = inner.lock().unwrap_or_else(PoisonError::into_inner).rewritten.clone();
-    let answer = match words {
-        Some((from, to)) => replaced(answer, from.as_bytes(), to.as_bytes()),
-        None => answer,
-    };
+    let rewritten = inner.lock().unwrap_or_else(PoisonError::into_inner).rewritten.clone();
+    let answer = rewritten.iter().fold(answer, |bytes, rewrite| rewrite.apply(bytes));
     asker.write_all(&answer).await?;
     asker.shutdown().await
 }
@@ -191,13 +203,19 @@ async fn ask(service: SocketAddr, request: &[u8]) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
-    let mut at = 0;
-    while at + from.len() <= bytes.len() {
-        if bytes[at..].starts_with(from) {
-            bytes[at..at + to.len()].copy_from_slice(to);
+impl Rewrite {
+    fn apply(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+        let find = |bytes: &[u8], from: usize, word: &str| {
+            let mut windows = bytes.get(from..)?.windows(word.len());
+            windows.position(|window| window == word.as_bytes()).map(|at| from + at)
+        };
+        let mut from = 0;
+        while let Some(after) = find(&bytes, from, &self.after) {
+            from = after + self.after.len();
+            if let Some(at) = find(&bytes, from, &self.from) {
+                bytes[at..at + self.to.len()].copy_from_slice(self.to.as_bytes());
+            }
         }
-        at += 1;
+        bytes
     }
-    bytes
 }

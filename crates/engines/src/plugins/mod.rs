@@ -1,5 +1,6 @@
 //! The plugins.
 
+pub mod flink;
 pub mod local;
 pub mod sim;
 pub mod spark;

@@ -55,7 +55,7 @@ impl Flink {
             return Ok(launched(id, None));
         }
         // A program may fail after it handed its job over, and then the job runs.
-        let there = self.rest.send(Method::GET, &format!("/jobs/{id}/status"), |request| request).await?;
+        let there = self.rest.send(Method::GET, &format!("/jobs/{id}"), |request| request).await?;
         if there.found()?.is_some() {
             let note = match refusal {
                 Refusal::Program(why) => Some(format!("the program's main failed after it submitted the job: {why}")),

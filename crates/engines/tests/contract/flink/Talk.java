@@ -32,6 +32,11 @@ public class Talk {
     }
   }
 
+  static Long nap(Long n) throws Exception {
+    Thread.sleep(1);
+    return n;
+  }
+
   public static void main(String[] args) throws Exception {
     String how = args[1];
     StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
@@ -42,6 +47,8 @@ public class Talk {
     if (how.equals("wide")) env.setParallelism(8);
     if (how.equals("fails")) {
       env.fromSequence(1, 1).map(n -> n / (n - 1)).returns(Types.LONG).sinkTo(new DiscardingSink<>());
+    } else if (how.equals("counts")) {
+      env.fromSequence(1, Long.MAX_VALUE).map(n -> nap(n)).returns(Types.LONG).sinkTo(new DiscardingSink<>());
     } else {
       env.fromSequence(1, 1).map(new Words(args[0])).sinkTo(new DiscardingSink<>());
     }

@@ -114,7 +114,7 @@ pub async fn programs(rig: &FlinkRig) {
     assert!(errors.contains("switched from state RUNNING") && errors.contains("/ by zero"), "{errors}");
 
     // It threw after it had handed its job over: the job runs.
-    let (tag, launched) = rig.told("late", "late").await;
+    let (tag, launched) = rig.told("throws-late", "late").await;
     assert!(launched.expect("launched").note.expect("a note").ends_with("IllegalStateException: after all"));
     rig.stopped(&tag).await;
 
@@ -140,15 +140,31 @@ pub async fn tags(rig: &FlinkRig) {
     assert!(stranger.find(JobRef::from(&hidden)).await.expect("asked").is_some(), "by the id that its tag makes");
     assert_eq!(stranger.list(&rig.place.prefix).await, both, "what was asked for is known");
 
-    // A source that cannot be stopped with a savepoint, or one that can: it ends either way.
-    let target = format!("file://{}", rig.place.path("savepoints").display());
-    let gentle = engine(&rig.place.path("data"), &rig.proxy.url(), Some(target));
-    until("it ends with or without a savepoint", || async {
-        gentle.stop(JobRef::from(&shown), Stop::Gently).await.expect("stopped");
-        matches!(gentle.observe(JobRef::from(&shown)).await, Ok(Observed::Ended(_))).then_some(())
+    rig.stopped(&shown).await;
+    rig.stopped(&hidden).await;
+
+    // One that can be stopped with a savepoint, which is asked for once.
+    let (counts, launched) = rig.told("counts", "counts").await;
+    let url = format!("{}/jobs/{}", rig.proxy.url(), launched.expect("launched").reference);
+    until("its tasks run", || async {
+        let job: serde_json::Value = serde_json::from_str(&reqwest::get(&url).await.ok()?.text().await.ok()?).ok()?;
+        let tasks = &job["status-counts"];
+        (tasks["RUNNING"].as_u64()? > 0 && tasks["RUNNING"].as_u64()? == job["vertices"].as_array()?.len() as u64)
+            .then_some(())
     })
     .await;
-    rig.stopped(&hidden).await;
+    let target = format!("file://{}", rig.place.path("savepoints").display());
+    let gentle = engine(&rig.place.path("data"), &rig.proxy.url(), Some(target));
+    let ended = until("it ends with a savepoint", || async {
+        if let Observed::Ended(ended) = gentle.observe(JobRef::from(&counts)).await.expect("an answer") {
+            return Some(ended);
+        }
+        gentle.stop(JobRef::from(&counts), Stop::Gently).await.expect("stopped");
+        None
+    })
+    .await;
+    let reason = ended.reason.clone().unwrap_or_default();
+    assert!(ended.outcome == Outcome::Succeeded && reason.contains("savepoints/savepoint-"), "{ended:?} {reason}");
 }
 
 #[tokio::test]

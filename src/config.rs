@@ -143,6 +143,8 @@ sections! {
         java_home: Option<PathBuf> = None,
         /// Home of Apache Pig. Unset: PIG_HOME or PATH.
         pig_home: Option<PathBuf> = None,
+        /// Home of Flink, the folder that has its lib. Unset: FLINK_HOME, or what `foggara engines install flink` installed.
+        flink_home: Option<PathBuf> = None,
         /// Control group (v2) below which jobs get their own. Unset: the server's, where that can be written.
         cgroup_root: Option<PathBuf> = None,
     }

@@ -33,7 +33,7 @@ enum Action {
     /// Install an engine below the data directory
     Install {
         /// Which
-        #[arg(value_parser = ["spark"])]
+        #[arg(value_parser = ["spark", "flink"])]
         engine: String,
     },
     /// The same as list, with exit code 1 when something is missing
@@ -72,27 +72,35 @@ pub fn abilities(mut settings: LocalSettings) -> Result<Vec<(&'static str, Optio
     Ok(TYPES.into_iter().map(|(name, kind)| (name, able(kind))).collect())
 }
 
+fn install(engine: &str, settings: &LocalSettings) -> Result<()> {
+    let mut told = Ok(());
+    let mut tell = |line: &str| {
+        if told.is_ok() {
+            told = print(&format!("{line}\n"));
+        }
+    };
+    let how = |was_there: bool| if was_there { "is there already" } else { "installed" };
+    let done = match engine {
+        "flink" => install::flink(settings, &mut tell)
+            .map(|(home, was_there)| format!("Flink {}: {}\n", how(was_there), home.display())),
+        _ => install::spark(settings, &mut tell).map(|done| {
+            let java = if done.with_java { ", with a Java of its own" } else { "" };
+            format!("Spark {}: {}{java}\n", how(done.was_there), done.spark_home.display())
+        }),
+    };
+    told?;
+    print(&done.map_err(|error| anyhow!(error))?)
+}
+
 /// `foggara engines`
 pub fn run(args: &EnginesArgs) -> Result<Exit> {
     let (config, dir) =
         settings(&ServeArgs { config: args.config.clone(), data_dir: args.data_dir.clone(), ..ServeArgs::default() })?;
-    let install = matches!(args.action, Action::Install { .. });
-    let dir = if install { data_dir::make(&dir)? } else { dir };
-    let settings = parts::local_settings(&config, &dir)?;
-    if install {
-        let mut told = Ok(());
-        let done = install::spark(&settings, &mut |line| {
-            if told.is_ok() {
-                told = print(&format!("{line}\n"));
-            }
-        });
-        told?;
-        let done = done.map_err(|error| anyhow!(error))?;
-        let how = if done.was_there { "is there already" } else { "installed" };
-        let java = if done.with_java { ", with a Java of its own" } else { "" };
-        print(&format!("Spark {how}: {}{java}\n", done.spark_home.display()))?;
+    if let Action::Install { engine } = &args.action {
+        install(engine, &parts::local_settings(&config, &data_dir::make(&dir)?)?)?;
         return Ok(Exit::Done);
     }
+    let settings = parts::local_settings(&config, &dir)?;
     let mut missing = false;
     for (name, lacks) in abilities(settings)? {
         missing |= lacks.is_some();

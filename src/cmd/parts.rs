@@ -13,7 +13,10 @@ use foggara_domain::{Secret, Tag, Timestamp, plan::HiddenSettings};
 use foggara_engines::{
     Plugin, Plugins,
     local::{CopySettings, Local, LocalSettings, SqlSettings},
-    plugins::{kubernetes::KubernetesPlugin, local::LocalPlugin, sim::SimPlugin, spark::SparkPlugin, yarn::YarnPlugin},
+    plugins::{
+        flink::FlinkPlugin, kubernetes::KubernetesPlugin, local::LocalPlugin, sim::SimPlugin, spark::SparkPlugin,
+        yarn::YarnPlugin,
+    },
     remote::RemoteSettings,
     sim::{Sim, SimSettings},
 };
@@ -121,8 +124,9 @@ pub fn plugins(config: &Config, data_dir: &Path, installation: &str) -> Result<P
     let mut plugins: Vec<Arc<dyn Plugin>> = vec![
         Arc::new(LocalPlugin::new(settings.clone()).context("the plugin local")?),
         Arc::new(SparkPlugin::new(settings.clone()).context("the plugin spark")?),
-        Arc::new(YarnPlugin::new(settings, remote.clone())),
-        Arc::new(KubernetesPlugin::new(remote)),
+        Arc::new(YarnPlugin::new(settings.clone(), remote.clone())),
+        Arc::new(KubernetesPlugin::new(remote.clone())),
+        Arc::new(FlinkPlugin::new(settings, remote, config.local.flink_home.clone())),
     ];
     if config.sim.enabled {
         let settings = SimSettings {

@@ -8,6 +8,7 @@ mod crash;
 mod distcp;
 mod embedded;
 mod engines;
+mod flink;
 mod identity;
 mod launcher;
 mod lifecycle;

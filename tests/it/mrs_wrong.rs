@@ -97,7 +97,7 @@ async fn rules_of_v2() -> Result<()> {
     }
     let idle = sim.world.api.cluster("sim-idle").await?;
     let local = sim.world.api.cluster("local").await?;
-    let flink = with(&good, json!({"job_type": "Flink", "arguments": ["run"]}));
+    let flink = with(&good, json!({"job_type": "Flink", "arguments": ["run", "/a.jar"]}));
     for (cluster, body, status, wanted) in [
         ("unknown", &good, 400, "12000003"),
         (idle.as_str(), &good, 500, "0056"),

@@ -158,7 +158,7 @@ proptest! {
             output: Some("/out".to_owned()),
             ..Staged::default()
         };
-        for name in ["Shell", "Java", "Spark", "MapReduce.Streaming", "Hive", "MapReduce", "Pig", "Storm", "Storm.Pyleus"] {
+        for name in ["Shell", "Java", "Spark", "MapReduce.Streaming", "Hive", "MapReduce", "Pig", "Storm", "Storm.Pyleus", "Flink"] {
             let plan = job_type::find(name).expect("a job type").plan(&staged).expect("a plan");
             prop_assert_eq!(plan.kind(), job_type::find(name).expect("a job type").plan_kind);
             let seen = match &plan {

@@ -8,6 +8,7 @@
 //! - "ended" is said only when no process of the job is left.
 
 pub mod failpoint;
+pub mod flink;
 pub mod kubernetes;
 pub mod local;
 mod missing;

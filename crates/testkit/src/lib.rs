@@ -5,6 +5,7 @@ pub mod kubernetes;
 pub mod postgres;
 pub mod processes;
 pub mod program;
+pub mod proxy;
 pub mod s3;
 pub mod swift;
 pub mod wait;

@@ -1,6 +1,7 @@
 //! Jobs that come in one call, without a template: MRS's submit-job, its V2 API and its SQL calls (mrs-v1.1.md section 3,
 //! mrs-v2.md sections 2 and 6). Whatever the call, such a job is a kind and a list of words in the order of V2.
 
+pub mod flink_run;
 pub mod hql;
 pub mod rules;
 pub mod secret;

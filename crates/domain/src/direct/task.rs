@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{
     Kind,
+    flink_run::{self, FlinkRun},
     secret::{self, revealed},
     spark_submit::{self, SparkSubmit},
 };
@@ -46,8 +47,8 @@ pub enum Task {
     },
     /// A copy of files; nothing has to be fetched for it.
     DistCp(Plan),
-    /// Flink's client.
-    Flink,
+    /// A program for Flink.
+    Flink(FlinkRun),
 }
 
 /// What a plan is made of.
@@ -136,7 +137,7 @@ impl Task {
                     properties.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
                 Ok(Self::DistCp(distcp::plan(&words, &configs)?))
             }
-            Kind::Flink => Ok(Self::Flink),
+            Kind::Flink => Ok(Self::Flink(flink_run::read(&words)?)),
         }
     }
 
@@ -147,7 +148,7 @@ impl Task {
             Self::MapReduce { .. } => PlanKind::HadoopJar,
             Self::Sql { .. } => PlanKind::Sql,
             Self::DistCp(_) => PlanKind::DistCp,
-            Self::Flink => PlanKind::Flink,
+            Self::Flink(_) => PlanKind::Flink,
         }
     }
 
@@ -160,7 +161,8 @@ impl Task {
             }
             Self::MapReduce { jar, .. } => vec![jar],
             Self::Sql { is_file: true, options, .. } => options.main.iter().map(String::as_str).collect(),
-            Self::Sql { .. } | Self::DistCp(_) | Self::Flink => Vec::new(),
+            Self::Flink(run) => vec![&run.jar],
+            Self::Sql { .. } | Self::DistCp(_) => Vec::new(),
         }
     }
 
@@ -224,7 +226,19 @@ impl Task {
                 })
             }
             Self::DistCp(plan) => Ok(distcp::of_project(plan, &ready.project)),
-            Self::Flink => refuse("Flink jobs need a Flink cluster"),
+            Self::Flink(run) => {
+                let mut settings = ready.properties;
+                settings.extend(run.conf);
+                Ok(Plan::Flink {
+                    jar: files.next().ok_or_else(lacking)?,
+                    entry_class: run.class,
+                    args: run.args,
+                    parallelism: run.parallelism,
+                    savepoint: run.savepoint,
+                    allow_non_restored: run.allow_non_restored,
+                    settings,
+                })
+            }
         }
     }
 }
@@ -309,6 +323,17 @@ mod tests {
         let task = read(Kind::HiveSql, &["show tables;"]).expect("read");
         let Plan::Sql { script, dialect, .. } = task.plan(Ready::default()).expect("plan") else { panic!("not SQL") };
         assert_eq!((script, dialect), (SqlScript::Text("show tables;".to_owned()), SqlDialect::Hive));
+
+        let task = read(Kind::Flink, &["run", "-Da=b", "s3a://b/f.jar", "in"]).expect("read");
+        assert_eq!(task.files(), ["s3a://b/f.jar"]);
+        let ready = Ready {
+            files: vec!["/w/f.jar".into()],
+            properties: BTreeMap::from([("a".to_owned(), "less".to_owned()), ("c".to_owned(), "d".to_owned())]),
+            ..Ready::default()
+        };
+        let Plan::Flink { jar, args, settings, .. } = task.plan(ready).expect("plan") else { panic!("not Flink") };
+        assert_eq!((jar, args), (PathBuf::from("/w/f.jar"), vec!["in".to_owned()]));
+        assert_eq!((settings["a"].as_str(), settings["c"].as_str()), ("b", "d"));
 
         let task = read(Kind::MapReduce, &["/a.jar", "wordcount", "hdfs:///in", "s3a://b/out"]).expect("read");
         let ready = Ready { files: vec!["/w/a.jar".into()], ..Ready::default() };

@@ -17,7 +17,7 @@ const CREDENTIALS: [&str; 7] = [
 
 /// Keys by which we find a job again or decide whether it is run again; a request may not set them (lifecycle.md "Launch
 /// without doubles"). On `local` the master is ours too.
-const OURS: [&str; 18] = [
+const OURS: [&str; 19] = [
     "spark.master",
     "spark.foggara.id",
     "spark.submit.deployMode",
@@ -35,8 +35,12 @@ const OURS: [&str; 18] = [
     "spark.kubernetes.submission.waitAppCompletion",
     "mapreduce.job.tags",
     "tez.application.tags",
+    "pipeline.global-job-parameters",
     "FOGGARA_TAG",
 ];
+
+/// Flink keeps settings with this prefix to itself, the id of the job among them.
+const INTERNAL_OF_FLINK: &str = "$internal.";
 
 /// Spark hands keys with this prefix on to Hadoop without it, so that one setting has two spellings.
 const FOR_HADOOP: &str = "spark.hadoop.";
@@ -63,7 +67,7 @@ pub fn refuse_identity_keys(job_configs: &Map<String, Value>) -> Result<()> {
 
 /// Refuses one key if it is ours; `place` is where it stands.
 pub fn refuse_identity_key(place: &str, key: &str) -> Result<()> {
-    if OURS.contains(&key.strip_prefix(FOR_HADOOP).unwrap_or(key)) {
+    if OURS.contains(&key.strip_prefix(FOR_HADOOP).unwrap_or(key)) || key.starts_with(INTERNAL_OF_FLINK) {
         let text = format!("'{key}' in {place} is set by the service and cannot be given by a job");
         return Err(Error::refused(Code::InvalidData, text));
     }

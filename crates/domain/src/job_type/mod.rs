@@ -5,6 +5,7 @@
 
 pub mod configs;
 pub mod distcp;
+pub mod flink;
 pub mod hints;
 mod java;
 mod map_reduce;
@@ -77,7 +78,7 @@ const SCRIPT: &str = "flow requires main script";
 const APPLICATION: &str = "job requires main application jar";
 
 /// All job types; the nine of Sahara in the order of its enum.
-pub static ALL: [JobType; 13] = [
+pub static ALL: [JobType; 14] = [
     JobType {
         name: "Hive",
         mains: Mains::Required(SCRIPT),
@@ -181,6 +182,7 @@ pub static ALL: [JobType; 13] = [
     mrs_only("SparkSql", Mains::Free, PlanKind::Sql, sql::spark_sql),
     mrs_only("DistCp", Mains::Free, PlanKind::DistCp, dist_cp),
     mrs_only("hql", Mains::Free, PlanKind::Sql, sql::hql),
+    mrs_only("Flink", Mains::Required(APPLICATION), PlanKind::Flink, flink::plan),
 ];
 
 const fn mrs_only(name: &'static str, mains: Mains, plan_kind: PlanKind, plan: fn(&Staged) -> Result<Plan>) -> JobType {

@@ -20,17 +20,42 @@ pub(super) const SPARK_MISSING: &str = "there is no Spark on this host: run `fog
 /// What to say when there is no Pig.
 pub(super) const PIG_MISSING: &str = "there is no client of Pig on this host: unpack a release of Apache Pig (pig-0.17.0.tar.gz or \
      newer), and set [local] pig_home or PIG_HOME to its folder, or put its `pig` on PATH";
+/// What to say when there is no Flink.
+pub(super) const FLINK_MISSING: &str = "there is no Flink on this host: run `foggara engines install flink`, or set \
+     [local] flink_home or FLINK_HOME to the folder that has its lib";
 /// What to say when nothing runs SQL.
 pub(super) const SQL_MISSING: &str = "nothing on this host runs SQL: put the program `foggara-sql` beside `foggara` or on PATH \
      (`cargo build --release -p foggara-sqljob` makes it), or run `foggara engines install spark`";
 /// The embedded SQL engine.
 const SQL_PROGRAM: &str = "foggara-sql";
-/// Oldest Java that Spark 4 runs on.
+/// Oldest Java that Spark 4 and Flink 2 run on.
 const JAVA_OF_SPARK: u32 = 17;
 
 /// The folder of what was installed for this server.
 pub(super) fn installed(data_dir: &Path) -> PathBuf {
     data_dir.join("engines").join("spark")
+}
+
+/// The folder of the Flink that was installed for this server.
+pub(super) fn installed_flink(data_dir: &Path) -> PathBuf {
+    data_dir.join("engines").join("flink")
+}
+
+/// The Flink in a Python environment with its jars.
+pub(super) fn flink_in_venv(venv: &Path) -> Option<PathBuf> {
+    package(venv, "pyflink").filter(|home| is_flink(home))
+}
+
+fn is_flink(home: &Path) -> bool {
+    home.join("lib").is_dir()
+}
+
+/// The Flink to use.
+pub(super) fn flink(settings: &LocalSettings, configured: Option<&Path>) -> Option<PathBuf> {
+    let named = configured.map(Path::to_owned).into_iter().chain(env::var_os("FLINK_HOME").map(PathBuf::from));
+    let venv = installed_flink(&settings.data_dir);
+    let installed = || flink_in_venv(&venv).filter(|_| mark(&venv).is_file());
+    named.into_iter().find(|home| is_flink(home)).or_else(installed)
 }
 
 /// A file that the installer makes when everything is there.

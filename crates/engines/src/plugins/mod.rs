@@ -1,5 +1,6 @@
 //! The plugins.
 
+pub mod flink;
 pub mod kubernetes;
 pub mod local;
 pub mod sim;

@@ -3,6 +3,7 @@
 
 mod confined;
 mod ends;
+mod flink;
 mod host;
 mod kubernetes;
 mod launches;

@@ -1,0 +1,102 @@
+//! Submits a job: its jar, and the run that Flink refuses to do twice.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use foggara_domain::{Tag, plan::Plan};
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Flink,
+    ids::job_id,
+    refusal::{self, Refusal},
+};
+use crate::{EngineError, Launch, Launched, remote::rest::Answer};
+
+/// Parameter of jobs that holds their tag.
+pub const TAG: &str = "foggara.tag";
+/// Setting for parameters, which Flink shows as a job's user-config.
+const PARAMETERS: &str = "pipeline.global-job-parameters";
+/// Setting for a job's name, unless the program gives one.
+const NAME: &str = "pipeline.name";
+/// How long the program's main may take to hand its job over.
+const RUN: Duration = Duration::from_secs(240);
+
+#[derive(Deserialize)]
+struct Submitted {
+    jobid: String,
+}
+
+impl Flink {
+    /// See [`crate::remote::Service::submit`].
+    pub(super) async fn submit_job(&self, launch: &Launch<'_>) -> Result<Launched, EngineError> {
+        let Some(Plan::Flink { jar, .. }) = launch.plan else {
+            return Err(EngineError::Refused("a Flink cluster runs Flink programs only".to_owned()));
+        };
+        let incarnation = self.life().await?;
+        let body = body(launch);
+        self.ids.remember(launch.tag).map_err(EngineError::NotSent)?;
+        if self.settings.shows_stdout {
+            self.spools.begin(&self.rest, launch.tag).await?;
+        }
+        let mut answer = self.run(&self.jars.ensure(&self.rest, jar).await?, &body).await?;
+        if !answer.status.is_success() && refusal::read(&answer) == Refusal::NoJar {
+            answer = self.run(&self.jars.ensure(&self.rest, jar).await?, &body).await?;
+        }
+        let launched = |reference: String, note| Launched { reference, incarnation: incarnation.clone(), note };
+        if answer.status.is_success() {
+            let submitted: Submitted = answer.json()?;
+            return Ok(launched(submitted.jobid, None));
+        }
+        let id = job_id(launch.tag);
+        let refusal = refusal::read(&answer);
+        if refusal == Refusal::Repeated {
+            return Ok(launched(id, None));
+        }
+        // A program may fail after it handed its job over, and then the job runs.
+        let there = self.rest.send(Method::GET, &format!("/jobs/{id}"), |request| request).await?;
+        if there.found()?.is_some() {
+            let note = match refusal {
+                Refusal::Program(why) => Some(format!("the program's main failed after it submitted the job: {why}")),
+                _ => None,
+            };
+            return Ok(launched(id, note));
+        }
+        match refusal {
+            Refusal::Program(why) => Err(EngineError::Refused(why)),
+            _ => Err(answer.unexpected()),
+        }
+    }
+
+    async fn run(&self, jar: &str, body: &Value) -> Result<Answer, EngineError> {
+        let path = format!("/jars/{jar}/run");
+        self.rest.send(Method::POST, &path, |request| request.timeout(RUN).json(body)).await
+    }
+}
+
+/// What is asked of Flink. Our identity comes last, so that no setting of the job's replaces it.
+fn body(launch: &Launch<'_>) -> Value {
+    let Some(Plan::Flink { entry_class, args, parallelism, savepoint, allow_non_restored, settings, .. }) = launch.plan
+    else {
+        return Value::Null;
+    };
+    let mut body = Map::new();
+    body.insert("jobId".to_owned(), json!(job_id(launch.tag)));
+    body.insert("programArgsList".to_owned(), json!(args));
+    body.extend(entry_class.as_ref().map(|class| ("entryClass".to_owned(), json!(class))));
+    body.extend(parallelism.map(|many| ("parallelism".to_owned(), json!(many))));
+    if let Some(path) = savepoint {
+        body.insert("savepointPath".to_owned(), json!(path));
+        body.insert("allowNonRestoredState".to_owned(), json!(allow_non_restored));
+    }
+    body.insert("flinkConfiguration".to_owned(), json!(configuration(settings, launch.tag)));
+    Value::Object(body)
+}
+
+fn configuration(settings: &BTreeMap<String, String>, tag: &Tag) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::from([(NAME.to_owned(), tag.to_string())]);
+    all.extend(settings.clone());
+    all.insert(PARAMETERS.to_owned(), format!("{TAG}:{tag}"));
+    all
+}

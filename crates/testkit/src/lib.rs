@@ -4,5 +4,6 @@ pub mod api;
 pub mod postgres;
 pub mod processes;
 pub mod program;
+pub mod proxy;
 pub mod s3;
 pub mod wait;

@@ -9,11 +9,12 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use foggara_app::{App, Parts};
 use foggara_db::{Db, SealKeys, Version};
-use foggara_domain::{Secret, Timestamp, plan::HiddenSettings};
+use foggara_domain::{Secret, Tag, Timestamp, plan::HiddenSettings};
 use foggara_engines::{
     Plugin, Plugins,
     local::{CopySettings, Local, LocalSettings, SqlSettings},
     plugins::{local::LocalPlugin, sim::SimPlugin, spark::SparkPlugin},
+    remote::RemoteSettings,
     sim::{Sim, SimSettings},
 };
 use foggara_identity::{
@@ -97,12 +98,17 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
     })
 }
 
-fn plugins(config: &Config, data_dir: &Path) -> Result<Plugins> {
+fn plugins(config: &Config, data_dir: &Path, installation: &str) -> Result<Plugins> {
     let settings = local_settings(config, data_dir)?;
     let nodes = Local::new(settings.clone()).context("the local engine")?;
+    let remote = RemoteSettings {
+        prefix: Tag::prefix(installation),
+        data_dir: data_dir.to_owned(),
+        log_limit: config.local.log_limit,
+    };
     let mut plugins: Vec<Arc<dyn Plugin>> = vec![
         Arc::new(LocalPlugin::new(settings.clone()).context("the plugin local")?),
-        Arc::new(SparkPlugin::new(settings).context("the plugin spark")?),
+        Arc::new(SparkPlugin::new(settings, remote).context("the plugin spark")?),
     ];
     if config.sim.enabled {
         let settings = SimSettings {
@@ -204,7 +210,7 @@ pub async fn app(
         fetch_timeout: seconds(config.limits.fetch_seconds),
         host_lost_after: seconds(config.jobs.host_lost_after),
     };
-    let plugins = plugins(config, data_dir)?;
+    let plugins = plugins(config, data_dir, &settings.installation)?;
     let cloud = keystone.clone().map(|keystone| keystone as Arc<dyn Cloud>);
     let trusts = keystone.filter(|_| config.keystone.trusts).map(|keystone| keystone as Arc<dyn Trusts>);
     Ok(App::new(Parts { db, stores, roots: Arc::new(roots), plugins, trusts, cloud, settings }))

@@ -14,6 +14,7 @@ pub mod plugin;
 pub mod plugins;
 pub mod remote;
 pub mod sim;
+pub mod spark_rest;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 

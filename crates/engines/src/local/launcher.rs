@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use super::command::private;
 
 /// The launcher's class.
-pub(super) const CLASS: &str = "io.foggara.Launch";
+pub(crate) const CLASS: &str = "io.foggara.Launch";
 /// The launcher for Java, as `tests/java/rebuild.py` makes it of its source.
 const JAVA: &[u8] = include_bytes!("../../java/io/foggara/Launch.class");
 /// The launcher for Python: the program's path and its arguments are the lines of a file, in Base64.
@@ -24,13 +24,13 @@ runpy.run_path(sys.argv[0], run_name='__main__')
 ";
 
 /// Where the arguments lie.
-pub(super) fn words_file(workspace: &Path) -> PathBuf {
+pub(crate) fn words_file(workspace: &Path) -> PathBuf {
     workspace.join(".words")
 }
 
 /// Puts the launcher for Java and the arguments into the workspace; gives the folder for the class path. Without a class the main
 /// class of the jar is called.
-pub(super) fn put(
+pub(crate) fn put(
     workspace: &Path,
     class: Option<&str>,
     jar: Option<&Path>,
@@ -48,7 +48,7 @@ pub(super) fn put(
 }
 
 /// Puts the launcher for Python and the arguments into the workspace; gives the launcher's path.
-pub(super) fn put_python(workspace: &Path, main: &Path, words: &[String]) -> Result<PathBuf, String> {
+pub(crate) fn put_python(workspace: &Path, main: &Path, words: &[String]) -> Result<PathBuf, String> {
     let launcher = workspace.join(".launch.py");
     private(&launcher, PYTHON.as_bytes())?;
     let mut lines = vec![STANDARD.encode(main.display().to_string())];

@@ -12,7 +12,7 @@ mod find;
 mod hadoop;
 pub mod install;
 mod launch;
-mod launcher;
+pub(crate) mod launcher;
 mod limit;
 mod logs;
 mod look;
@@ -41,8 +41,11 @@ use async_trait::async_trait;
 use foggara_domain::{Tag, plan::PlanKind};
 use tokio::sync::Notify;
 
+pub(crate) use self::command::private;
 pub use self::distcp::{CopySettings, CopyTask};
+pub(crate) use self::find::python_of_spark;
 pub(crate) use self::logs::read as read_log;
+pub(crate) use self::processes::{Found, signal_all, tagged};
 use self::{
     attempt::{Attempt, Decision},
     lost::Lost,

@@ -33,7 +33,7 @@ const GUARD: &str = "master.properties";
 const TOKEN: &str = "rest-token";
 /// The setting of the master's secret.
 const KEY: &str = "spark.org.apache.spark.ui.JWSFilter.param.secretKey";
-/// MiB of a driver when the job does not say; half of a worker where that is less.
+/// MiB of a driver when the job does not say. Spark refuses drivers and executors of less than 450 MiB.
 const DRIVER_MB: u64 = 512;
 
 fn text<'a>(cluster: &'a Cluster, name: &str) -> Option<&'a str> {
@@ -96,6 +96,13 @@ pub(super) fn check_managed(cluster: &Cluster) -> Result<(), String> {
                     slaves have 1 core in all, so give them cores = 2 or more"
             .to_owned());
     }
+    if let Some(least) = smallest_worker(cluster)?.filter(|least| *least < 2 * DRIVER_MB) {
+        return Err(format!(
+            "with spark.deploy = rest a slave carries a driver of {DRIVER_MB} MiB and an executor of as much, and here one has \
+             memory_mb = {least}: give it {} or more",
+            2 * DRIVER_MB
+        ));
+    }
     Ok(())
 }
 
@@ -137,9 +144,9 @@ pub(super) fn managed(
         .map_err(|error| format!("the data directory: {error}"))?;
     let mut defaults = BTreeMap::from([("spark.ui.enabled".to_owned(), "false".to_owned())]);
     if let Some(least) = smallest_worker(cluster)? {
-        let driver = DRIVER_MB.min(least / 2);
-        defaults.insert("spark.driver.memory".to_owned(), format!("{driver}m"));
-        defaults.insert("spark.executor.memory".to_owned(), format!("{}m", least - driver));
+        let rest = least.saturating_sub(DRIVER_MB).max(DRIVER_MB);
+        defaults.insert("spark.driver.memory".to_owned(), format!("{DRIVER_MB}m"));
+        defaults.insert("spark.executor.memory".to_owned(), format!("{rest}m"));
     }
     Ok(SparkRestSettings {
         master: info("Master")?,

@@ -179,13 +179,6 @@ fn end(child: &mut Option<Child>) {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            for class in ["master.Master", "worker.Worker"] {
-                let log = fs::read_to_string(self.dir.path().join(format!("{class}.log"))).unwrap_or_default();
-                let lines: Vec<&str> = log.lines().collect();
-                eprintln!("{class}: {}", lines[lines.len().saturating_sub(15)..].join("\n"));
-            }
-        }
         end(&mut self.master);
         end(&mut self.worker);
         for pid in tagged_with(&self.prefix) {

@@ -25,7 +25,7 @@ use crate::{
 fn small() -> BTreeMap<String, String> {
     [
         ("spark.ui.enabled", "false"),
-        ("spark.driver.memory", "300m"),
+        ("spark.driver.memory", "500m"),
         ("spark.executor.memory", "500m"),
         ("spark.cores.max", "2"),
         ("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"),

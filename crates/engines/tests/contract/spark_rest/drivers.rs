@@ -107,7 +107,7 @@ impl Asked<'_> {
 async fn drivers_of_all_kinds_end_as_they_should() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let place = Place::new();
-    let mut cluster = Cluster::start(&place.prefix, true).await;
+    let cluster = Cluster::start(&place.prefix, true).await;
     let (rest, web) = (url(cluster.rest), url(cluster.web));
     let here = engine(&place, &settings(&cluster, &rest, &web, true));
     let asked = Asked { place: &place, engine: &here };
@@ -157,9 +157,6 @@ async fn drivers_of_all_kinds_end_as_they_should() {
     let refused = asked.try_launch(&place.tag("thief"), &plan).await;
     assert!(matches!(&refused, Err(EngineError::Refused(why)) if why.contains("spark.x")), "{refused:?}");
 
-    a_sleeping_python_leaves_nothing(&place, &here, &engine(&place, &settings(&cluster, &rest, &web, false))).await;
-    a_queued_one_is_nobodys(&place, &here, &engine(&place, &settings(&cluster, &rest, &web, true))).await;
-
     // The wrong secret is told as such, and nothing was sent.
     let mut wrong = settings(&cluster, &rest, &web, true);
     wrong.auth = foggara_engines::remote::rest::Auth::None;
@@ -167,6 +164,30 @@ async fn drivers_of_all_kinds_end_as_they_should() {
     let refused =
         Asked { place: &place, engine: &stranger }.try_launch(&place.tag("stranger"), &java(&jar, "Sum")).await;
     assert!(matches!(&refused, Err(EngineError::NotSent(why)) if why.contains("secret_file")), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sleeping_python_is_killed_with_all_it_started_and_a_queued_driver_is_nobodys() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let place = Place::new();
+    let cluster = Cluster::start(&place.prefix, true).await;
+    let (rest, web) = (url(cluster.rest), url(cluster.web));
+    let here = engine(&place, &settings(&cluster, &rest, &web, true));
+    a_sleeping_python_leaves_nothing(&place, &here, &engine(&place, &settings(&cluster, &rest, &web, false))).await;
+    a_queued_one_is_nobodys(&place, &here, &engine(&place, &settings(&cluster, &rest, &web, true))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restarted_master_is_understood() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let place = Place::new();
+    let mut cluster = Cluster::start(&place.prefix, true).await;
+    let (rest, web) = (url(cluster.rest), url(cluster.web));
+    let here = engine(&place, &settings(&cluster, &rest, &web, true));
+    let asked = Asked { place: &place, engine: &here };
+    let over = place.tag("over");
+    let over_id = asked.launch(&over, &python(&place, &over, "", Vec::new())).await;
+    asked.end(&over, &over_id).await;
 
     // The master is killed and started again: the running driver goes on, and those that were over are forgotten.
     let runs = place.tag("runs");
@@ -175,7 +196,7 @@ async fn drivers_of_all_kinds_end_as_they_should() {
     let runs_id = asked.launch(&runs, &plan).await;
     until("it is at work", || async { at_work.exists().then_some(()) }).await;
     let before =
-        here.find(JobRef { reference: Some(&sum_id), ..JobRef::from(&sum) }).await.expect("asked").expect("known");
+        here.find(JobRef { reference: Some(&over_id), ..JobRef::from(&over) }).await.expect("asked").expect("known");
     cluster.restart_master().await;
     cluster.serves().await;
     let again = engine(&place, &settings(&cluster, &rest, &web, true));
@@ -184,7 +205,8 @@ async fn drivers_of_all_kinds_end_as_they_should() {
         matches!(again.observe(job).await.ok()?, Observed::Running { .. }).then_some(())
     })
     .await;
-    let forgotten = again.observe(JobRef { reference: Some(&sum_id), ..JobRef::from(&sum) }).await.expect("an answer");
+    let forgotten =
+        again.observe(JobRef { reference: Some(&over_id), ..JobRef::from(&over) }).await.expect("an answer");
     assert!(
         matches!(&forgotten, Observed::Absent { incarnation } if *incarnation != before.incarnation),
         "{forgotten:?}"
@@ -197,7 +219,7 @@ async fn drivers_of_all_kinds_end_as_they_should() {
     let waits = place.tag("waits");
     cluster.restart_master_without_worker().await;
     assert!(cluster.page().await.is_some_and(|page| page.contains("RECOVERING")));
-    let refused = asked.try_launch(&waits, &java(&jar, "Sum")).await;
+    let refused = asked.try_launch(&waits, &python(&place, &waits, "", Vec::new())).await;
     assert!(matches!(&refused, Err(EngineError::NotSent(why)) if why.contains("RECOVERING")), "{refused:?}");
     let unknown = here.find(JobRef::from(&waits)).await;
     assert!(matches!(&unknown, Err(EngineError::Unreachable(why)) if why.contains("RECOVERING")), "{unknown:?}");

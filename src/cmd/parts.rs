@@ -123,7 +123,7 @@ pub fn plugins(config: &Config, data_dir: &Path, installation: &str) -> Result<P
     let nodes = Local::new(settings.clone()).context("the local engine")?;
     let mut plugins: Vec<Arc<dyn Plugin>> = vec![
         Arc::new(LocalPlugin::new(settings.clone()).context("the plugin local")?),
-        Arc::new(SparkPlugin::new(settings.clone()).context("the plugin spark")?),
+        Arc::new(SparkPlugin::new(settings.clone(), remote.clone()).context("the plugin spark")?),
         Arc::new(YarnPlugin::new(settings.clone(), remote.clone())),
         Arc::new(KubernetesPlugin::new(remote.clone())),
         Arc::new(FlinkPlugin::new(settings, remote, config.local.flink_home.clone())),

@@ -16,6 +16,7 @@ pub mod plugin;
 pub mod plugins;
 pub mod remote;
 pub mod sim;
+pub mod spark_rest;
 pub mod table;
 mod yarn;
 

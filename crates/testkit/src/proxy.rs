@@ -106,6 +106,11 @@ impl Proxy {
         self.inner().rewritten.push(rewrite);
     }
 
+    /// From now on answers are as the service gives them.
+    pub fn rewrite_no_more(&self) {
+        self.inner().rewritten.clear();
+    }
+
     /// First lines of all requests so far, in their order.
     pub fn seen(&self) -> Vec<String> {
         self.inner().seen.clone()

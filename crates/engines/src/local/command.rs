@@ -107,7 +107,7 @@ fn check(command: &Command) -> Result<(), String> {
 }
 
 /// A file of mode 0600.
-pub(super) fn private(path: &Path, text: &[u8]) -> Result<(), String> {
+pub(crate) fn private(path: &Path, text: &[u8]) -> Result<(), String> {
     let failed = |error: io::Error| format!("cannot write {}: {error}", path.display());
     create(path).and_then(|mut file| file.write_all(text)).map_err(failed)
 }

@@ -189,6 +189,11 @@ pub(super) fn spark(settings: &LocalSettings) -> Option<Spark> {
         .or_else(|| Spark::installed(&settings.data_dir))
 }
 
+/// The Python that goes with the Spark of this host.
+pub(crate) fn python_of_spark(settings: &LocalSettings) -> Option<PathBuf> {
+    spark(settings)?.python
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

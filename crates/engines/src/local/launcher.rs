@@ -24,13 +24,13 @@ runpy.run_path(sys.argv[0], run_name='__main__')
 ";
 
 /// Where the arguments lie.
-pub(super) fn words_file(workspace: &Path) -> PathBuf {
+pub(crate) fn words_file(workspace: &Path) -> PathBuf {
     workspace.join(".words")
 }
 
 /// Puts the launcher for Java and the arguments into the workspace; gives the folder for the class path. Without a class the main
 /// class of the jar is called.
-pub(super) fn put(
+pub(crate) fn put(
     workspace: &Path,
     class: Option<&str>,
     jar: Option<&Path>,
@@ -53,7 +53,7 @@ pub(super) fn put_classes(workspace: &Path, classes: &[(&str, &[u8])]) -> Result
 }
 
 /// Puts the launcher for Python and the arguments into the workspace; gives the launcher's path.
-pub(super) fn put_python(workspace: &Path, main: &Path, words: &[String]) -> Result<PathBuf, String> {
+pub(crate) fn put_python(workspace: &Path, main: &Path, words: &[String]) -> Result<PathBuf, String> {
     let launcher = workspace.join(".launch.py");
     private(&launcher, PYTHON.as_bytes())?;
     private(&words_file(workspace), python_words(&main.display().to_string(), words).as_bytes())?;

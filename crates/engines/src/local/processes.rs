@@ -33,7 +33,7 @@ pub(super) struct Identity {
 
 /// A process as a look at /proc found it in this boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// Process id.
     pub pid: i32,
     start_time: u64,
@@ -169,7 +169,7 @@ pub(super) fn descendants(root: i32) -> io::Result<BTreeSet<Found>> {
 }
 
 /// Living processes that carry a tag with this prefix in their environment, by tag. The calling process is left out.
-pub(super) fn tagged(prefix: &str) -> io::Result<BTreeMap<String, BTreeSet<Found>>> {
+pub(crate) fn tagged(prefix: &str) -> io::Result<BTreeMap<String, BTreeSet<Found>>> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let wanted = format!("{TAG_VARIABLE}={prefix}");
     let mut all: BTreeMap<String, BTreeSet<Found>> = BTreeMap::new();
@@ -215,7 +215,7 @@ pub(super) fn remains(tag: &str, supervisor: &Identity) -> io::Result<BTreeSet<F
 
 /// Signals processes that were found this moment; one that is gone meanwhile is no trouble. The first trouble is told after
 /// all were tried.
-pub(super) fn signal_all(all: &BTreeSet<Found>, signal: Signal) -> io::Result<()> {
+pub(crate) fn signal_all(all: &BTreeSet<Found>, signal: Signal) -> io::Result<()> {
     let mut outcome = Ok(());
     for found in all {
         outcome = outcome.and(found.signal(signal));

@@ -1,6 +1,9 @@
 //! Plugin `spark`: a Spark standalone cluster. Managed when its node groups say of what: one master and workers, each a supervised
 //! process of this host. External when its settings give the address of a master that somebody else runs. Jobs go in client
-//! mode: their driver is a supervised process of this host (lifecycle.md's launch table).
+//! mode, where their driver is a supervised process of this host, or with `deploy = rest` in cluster mode, where it runs on a
+//! worker (lifecycle.md's launch table; [`rest`]).
+
+mod rest;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,6 +28,8 @@ use crate::{
     Ability, Engine,
     local::{Local, LocalSettings, SparkCluster, spark_home},
     plugin::{Binding, ConfigItem, ConfigKind, Description, HostSize, Look, Plugin, Proof, setting},
+    remote::{Remote, RemoteSettings},
+    spark_rest::SparkRest,
 };
 
 const TARGET: &str = "spark";
@@ -44,6 +49,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The plugin.
 pub struct SparkPlugin {
     settings: LocalSettings,
+    remote: RemoteSettings,
     description: Description,
     any: Local,
     http: reqwest::Client,
@@ -67,7 +73,7 @@ struct WorkerState {
 
 impl SparkPlugin {
     /// Makes the folder of attempts.
-    pub fn new(settings: LocalSettings) -> io::Result<Self> {
+    pub fn new(settings: LocalSettings, remote: RemoteSettings) -> io::Result<Self> {
         let item = |name, text, kind, default: Value, of_node| ConfigItem {
             target: TARGET,
             name,
@@ -109,6 +115,49 @@ impl SparkPlugin {
                     Value::Null,
                     false,
                 ),
+                item(
+                    rest::DEPLOY,
+                    "Where the driver of a job runs: client, a process of this host, or rest, on a worker",
+                    text,
+                    json!(rest::CLIENT),
+                    false,
+                ),
+                item(
+                    rest::REST,
+                    "With deploy = rest and a master elsewhere: address of its submission server, http://host:6066, several \
+                     with commas",
+                    text,
+                    Value::Null,
+                    false,
+                ),
+                item(
+                    rest::SHARED_FILES,
+                    "With deploy = rest and a master elsewhere: true where the workers see this server's files by the same paths",
+                    text,
+                    Value::Null,
+                    false,
+                ),
+                ConfigItem {
+                    operator: true,
+                    ..item(
+                        rest::ARTIFACTS,
+                        "With deploy = rest and a master elsewhere: a url of a store, where files of jobs are put for the workers",
+                        text,
+                        Value::Null,
+                        false,
+                    )
+                },
+                ConfigItem {
+                    operator: true,
+                    ..item(
+                        rest::SECRET_FILE,
+                        "With deploy = rest and a master elsewhere: file with the secretKey of the JWSFilter before its \
+                         submission server",
+                        text,
+                        Value::Null,
+                        false,
+                    )
+                },
                 ConfigItem {
                     target: "HDFS",
                     name: "dfs.replication",
@@ -121,7 +170,7 @@ impl SparkPlugin {
             ],
         };
         let http = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().map_err(io::Error::other)?;
-        Ok(Self { any: Local::new(settings.clone())?, settings, description, http })
+        Ok(Self { any: Local::new(settings.clone())?, settings, remote, description, http })
     }
 
     fn external(cluster: &Cluster) -> Option<&str> {
@@ -142,6 +191,9 @@ impl SparkPlugin {
             return Err(format!(
                 "the setting spark.master is '{master}'; it looks like spark://host:7077, several hosts with commas"
             ));
+        }
+        if rest::is_on(cluster)? {
+            rest::check_external(cluster)?;
         }
         if let Some(page) = Self::web_ui(cluster)
             && !page.starts_with("http://")
@@ -171,6 +223,9 @@ impl SparkPlugin {
         }
         if masters + workers > NODES {
             return Err(format!("{} nodes are more than the {NODES} that one host carries", masters + workers));
+        }
+        if rest::is_on(cluster)? {
+            rest::check_managed(cluster)?;
         }
         let mut memory = DAEMON_MB;
         for group in cluster.node_groups.iter().filter(|group| group.runs(WORKER)) {
@@ -281,6 +336,13 @@ impl SparkPlugin {
     }
 }
 
+/// MiB that the smallest kind of worker offers to jobs.
+fn smallest_worker(cluster: &Cluster) -> Result<Option<u64>, String> {
+    let workers = cluster.node_groups.iter().filter(|group| group.runs(WORKER) && group.count > 0);
+    let sizes = workers.map(|group| setting(cluster, Some(group), TARGET, "memory_mb", WORKER_MB));
+    Ok(sizes.collect::<Result<Vec<_>, _>>()?.into_iter().min())
+}
+
 fn master_url(address: &NodeAddress) -> String {
     format!("spark://{}:{}", address.host, address.port)
 }
@@ -329,6 +391,14 @@ impl Plugin for SparkPlugin {
 
     fn engine(&self, cluster: &Cluster) -> Result<Arc<dyn Engine>, String> {
         let jobs = setting(cluster, None, TARGET, "max_running", JOBS)?;
+        if rest::is_on(cluster)? {
+            let jobs = usize::try_from(jobs).unwrap_or(usize::MAX);
+            let settings = match Self::external(cluster) {
+                Some(master) => rest::external(cluster, master, jobs)?,
+                None => rest::managed(cluster, &self.settings, jobs)?,
+            };
+            return Ok(Arc::new(Remote::new(SparkRest::new(settings)?, self.remote.clone())));
+        }
         let master = match Self::external(cluster) {
             Some(master) => Some(master.to_owned()),
             // Jobs are started only while the cluster is Active, and then its address is known.
@@ -339,9 +409,7 @@ impl Plugin for SparkPlugin {
                 .and_then(Value::as_str)
                 .map(str::to_owned),
         };
-        let workers = cluster.node_groups.iter().filter(|group| group.runs(WORKER) && group.count > 0);
-        let sizes = workers.map(|group| setting(cluster, Some(group), TARGET, "memory_mb", WORKER_MB));
-        let least = sizes.collect::<Result<Vec<_>, _>>()?.into_iter().min();
+        let least = smallest_worker(cluster)?;
         let settings = LocalSettings {
             plugin: "spark",
             max_running: usize::try_from(jobs).unwrap_or(usize::MAX),
@@ -379,7 +447,11 @@ impl Plugin for SparkPlugin {
         let arg = |name: &str, value: &dyn std::fmt::Display| [format!("--{name}"), value.to_string()];
         if group.runs(MASTER) {
             let args = [arg("host", &address.host), arg("port", &address.port), arg("webui-port", &address.web_port)];
-            line("master.Master", args.as_flattened());
+            let mut args = args.as_flattened().to_vec();
+            if rest::is_on(cluster)? {
+                args.extend(arg("properties-file", &rest::put_guard(folder, address)?.display()));
+            }
+            line("master.Master", &args);
         }
         if group.runs(WORKER) {
             let cores = setting(cluster, Some(group), TARGET, "cores", 1)?;
@@ -409,11 +481,15 @@ impl Plugin for SparkPlugin {
             ("SPARK_HOME".to_owned(), home.home.display().to_string()),
             ("SPARK_LOCAL_IP".to_owned(), address.host.clone()),
             ("SPARK_DAEMON_MEMORY".to_owned(), format!("{DAEMON_MB}m")),
-            // A taken port is an error, and not a reason to listen on another that nobody knows of. The submission server of
-            // every master has one port and asks nobody who he is; jobs come in client mode.
+            // A taken port is an error, and not a reason to listen on another that nobody knows of. The submission server has the
+            // same port on every master and asks nobody who he is, unless a file of settings says otherwise.
             (
                 "SPARK_DAEMON_JAVA_OPTS".to_owned(),
-                "-Dspark.port.maxRetries=0 -Dspark.master.rest.enabled=false".to_owned(),
+                if rest::is_on(cluster)? && group.runs(MASTER) {
+                    "-Dspark.port.maxRetries=0".to_owned()
+                } else {
+                    "-Dspark.port.maxRetries=0 -Dspark.master.rest.enabled=false".to_owned()
+                },
             ),
             ("SPARK_PUBLIC_DNS".to_owned(), address.host.clone()),
         ]);
@@ -440,6 +516,9 @@ impl Plugin for SparkPlugin {
             (None, Some(address)) => {
                 spark.insert("Master".to_owned(), json!(master_url(address)));
                 spark.insert("Web UI".to_owned(), json!(format!("http://{}:{}", address.host, address.web_port)));
+                if rest::is_on(cluster) == Ok(true) {
+                    spark.insert(rest::INFO.to_owned(), json!(rest::url(address)));
+                }
             }
             (None, None) => return Map::new(),
         }

@@ -13,6 +13,7 @@ mod place;
 mod plans;
 mod promises;
 mod rig;
+mod spark_rest;
 mod stops;
 mod streaming;
 mod supervisors;

@@ -9,11 +9,12 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use foggara_app::{App, Parts};
 use foggara_db::{Db, SealKeys, Version};
-use foggara_domain::{Secret, Timestamp, plan::HiddenSettings};
+use foggara_domain::{Secret, Tag, Timestamp, plan::HiddenSettings};
 use foggara_engines::{
     Plugin, Plugins,
     local::{CopySettings, Local, LocalSettings, SqlSettings},
-    plugins::{local::LocalPlugin, sim::SimPlugin, spark::SparkPlugin},
+    plugins::{hive::HivePlugin, local::LocalPlugin, sim::SimPlugin, spark::SparkPlugin, storm::StormPlugin},
+    remote::RemoteSettings,
     sim::{Sim, SimSettings},
 };
 use foggara_identity::{
@@ -90,6 +91,7 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
             memory_mb: config.sql.memory_mb,
             time_limit_seconds: config.sql.time_limit,
         },
+        hive: None,
         spark_home: config.local.spark_home.clone(),
         java_home: config.local.java_home.clone(),
         copying: CopySettings { roots: root_folders(config, data_dir)?, s3: HiddenSettings(s3(config).to_words()) },
@@ -97,12 +99,20 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
     })
 }
 
-fn plugins(config: &Config, data_dir: &Path) -> Result<Plugins> {
+/// `installation` is what the database calls this installation.
+fn plugins(config: &Config, data_dir: &Path, installation: &str) -> Result<Plugins> {
     let settings = local_settings(config, data_dir)?;
     let nodes = Local::new(settings.clone()).context("the local engine")?;
+    let remote = RemoteSettings {
+        prefix: Tag::prefix(installation),
+        data_dir: data_dir.to_owned(),
+        log_limit: settings.log_limit,
+    };
     let mut plugins: Vec<Arc<dyn Plugin>> = vec![
         Arc::new(LocalPlugin::new(settings.clone()).context("the plugin local")?),
-        Arc::new(SparkPlugin::new(settings).context("the plugin spark")?),
+        Arc::new(SparkPlugin::new(settings.clone()).context("the plugin spark")?),
+        Arc::new(HivePlugin::new(settings.clone())),
+        Arc::new(StormPlugin::new(settings, remote)),
     ];
     if config.sim.enabled {
         let settings = SimSettings {
@@ -191,9 +201,11 @@ pub async fn app(
         .with(Arc::new(HttpStore::new().map_err(|error| anyhow!("{error}"))?))
         .with(Arc::new(S3Store::new(s3(config)).map_err(|error| anyhow!("{error}"))?));
     let seconds = Duration::from_secs;
+    let installation = foggara_db::meta::installation(&db).await?;
+    let plugins = plugins(config, data_dir, &installation)?;
     let settings = foggara_app::Settings {
         data_dir: data_dir.to_owned(),
-        installation: foggara_db::meta::installation(&db).await?,
+        installation,
         host,
         kill_grace: seconds(config.jobs.kill_grace),
         tombstone_keep: seconds(config.jobs.tombstone_days.saturating_mul(24 * 3600)),
@@ -204,7 +216,6 @@ pub async fn app(
         fetch_timeout: seconds(config.limits.fetch_seconds),
         host_lost_after: seconds(config.jobs.host_lost_after),
     };
-    let plugins = plugins(config, data_dir)?;
     let cloud = keystone.clone().map(|keystone| keystone as Arc<dyn Cloud>);
     let trusts = keystone.filter(|_| config.keystone.trusts).map(|keystone| keystone as Arc<dyn Trusts>);
     Ok(App::new(Parts { db, stores, roots: Arc::new(roots), plugins, trusts, cloud, settings }))

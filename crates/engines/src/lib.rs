@@ -8,12 +8,14 @@
 //! - "ended" is said only when no process of the job is left.
 
 pub mod failpoint;
+pub mod hive;
 pub mod local;
 mod missing;
 pub mod plugin;
 pub mod plugins;
 pub mod remote;
 pub mod sim;
+pub mod storm;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 

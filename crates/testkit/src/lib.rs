@@ -5,4 +5,5 @@ pub mod postgres;
 pub mod processes;
 pub mod program;
 pub mod s3;
+pub mod storm;
 pub mod wait;

@@ -17,7 +17,7 @@ const CREDENTIALS: [&str; 7] = [
 
 /// Keys by which we find a job again or decide whether it is run again; a request may not set them (lifecycle.md "Launch
 /// without doubles"). On `local` the master is ours too.
-const OURS: [&str; 11] = [
+const OURS: [&str; 14] = [
     "spark.master",
     "spark.foggara.id",
     "spark.submit.deployMode",
@@ -29,6 +29,9 @@ const OURS: [&str; 11] = [
     "spark.kubernetes.submission.waitAppCompletion",
     "mapreduce.job.tags",
     "FOGGARA_TAG",
+    "topology.name",
+    "nimbus.seeds",
+    "nimbus.host",
 ];
 
 /// Spark hands keys with this prefix on to Hadoop without it, so that one setting has two spellings.

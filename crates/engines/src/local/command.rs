@@ -11,9 +11,10 @@ use std::{
 use foggara_domain::plan::Plan;
 
 use super::{LocalSettings, attempt::create, distcp, find, hadoop, spark, sql, streaming};
+use crate::hive;
 
 /// What to run and with which environment.
-pub(super) struct Command {
+pub(crate) struct Command {
     /// The program with its absolute path, and its arguments.
     pub argv: Vec<String>,
     pub env: BTreeMap<String, String>,
@@ -46,7 +47,10 @@ pub(super) fn of(
         Plan::HadoopJar { jar, args, secret_args, properties } => {
             hadoop::command(settings, workspace, jar, args, *secret_args, properties)?
         }
-        Plan::Sql { .. } => sql::command(plan, settings, workspace, logs, tag, fault)?,
+        Plan::Sql { .. } => match &settings.hive {
+            Some(hive) => hive::command(plan, hive, settings, workspace, logs, fault)?,
+            None => sql::command(plan, settings, workspace, logs, tag, fault)?,
+        },
         Plan::Streaming { env, output, .. } => {
             let unfinished = streaming::unfinished(Path::new(output), tag)?;
             let task = streaming::Task { plan: plan.clone(), unfinished: unfinished.clone(), fault: fault.to_owned() };
@@ -97,7 +101,7 @@ fn check(command: &Command) -> Result<(), String> {
 }
 
 /// A file of mode 0600.
-pub(super) fn private(path: &Path, text: &[u8]) -> Result<(), String> {
+pub(crate) fn private(path: &Path, text: &[u8]) -> Result<(), String> {
     let failed = |error: io::Error| format!("cannot write {}: {error}", path.display());
     create(path).and_then(|mut file| file.write_all(text)).map_err(failed)
 }

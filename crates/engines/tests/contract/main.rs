@@ -3,6 +3,7 @@
 
 mod confined;
 mod ends;
+mod hive;
 mod host;
 mod launches;
 mod logs;
@@ -11,5 +12,6 @@ mod plans;
 mod promises;
 mod rig;
 mod stops;
+mod storm;
 mod streaming;
 mod supervisors;

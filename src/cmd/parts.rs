@@ -13,10 +13,14 @@ use foggara_domain::{Secret, Tag, Timestamp, plan::HiddenSettings};
 use foggara_engines::{
     Plugin, Plugins,
     local::{CopySettings, Local, LocalSettings, SqlSettings},
+<<<<<<< HEAD
     plugins::{
         flink::FlinkPlugin, kubernetes::KubernetesPlugin, local::LocalPlugin, sim::SimPlugin, spark::SparkPlugin,
         yarn::YarnPlugin,
     },
+=======
+    plugins::{hive::HivePlugin, local::LocalPlugin, sim::SimPlugin, spark::SparkPlugin, storm::StormPlugin},
+>>>>>>> topo
     remote::RemoteSettings,
     sim::{Sim, SimSettings},
 };
@@ -97,6 +101,7 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
             memory_mb: config.sql.memory_mb,
             time_limit_seconds: config.sql.time_limit,
         },
+        hive: None,
         spark_home: config.local.spark_home.clone(),
         java_home: config.local.java_home.clone(),
         pig_home: config.local.pig_home.clone(),
@@ -112,8 +117,13 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
     })
 }
 
+<<<<<<< HEAD
 /// The plugins. `installation` is the name of the server's installation, by which remote engines know its jobs.
 pub fn plugins(config: &Config, data_dir: &Path, installation: &str) -> Result<Plugins> {
+=======
+/// `installation` is what the database calls this installation.
+fn plugins(config: &Config, data_dir: &Path, installation: &str) -> Result<Plugins> {
+>>>>>>> topo
     let settings = local_settings(config, data_dir)?;
     let remote = RemoteSettings {
         prefix: Tag::prefix(installation),
@@ -123,10 +133,16 @@ pub fn plugins(config: &Config, data_dir: &Path, installation: &str) -> Result<P
     let nodes = Local::new(settings.clone()).context("the local engine")?;
     let mut plugins: Vec<Arc<dyn Plugin>> = vec![
         Arc::new(LocalPlugin::new(settings.clone()).context("the plugin local")?),
+<<<<<<< HEAD
         Arc::new(SparkPlugin::new(settings.clone(), remote.clone()).context("the plugin spark")?),
         Arc::new(YarnPlugin::new(settings.clone(), remote.clone())),
         Arc::new(KubernetesPlugin::new(remote.clone())),
         Arc::new(FlinkPlugin::new(settings, remote, config.local.flink_home.clone())),
+=======
+        Arc::new(SparkPlugin::new(settings.clone()).context("the plugin spark")?),
+        Arc::new(HivePlugin::new(settings.clone())),
+        Arc::new(StormPlugin::new(settings, remote)),
+>>>>>>> topo
     ];
     if config.sim.enabled {
         let settings = SimSettings {

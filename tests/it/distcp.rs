@@ -420,6 +420,7 @@ impl Job {
             spark_cores: 1,
             spark_cluster: None,
             sql: SqlSettings::default(),
+            hive: None,
             spark_home: None,
             java_home: None,
             pig_home: None,

@@ -9,6 +9,7 @@
 
 pub mod failpoint;
 pub mod flink;
+pub mod hive;
 pub mod kubernetes;
 pub mod local;
 mod missing;
@@ -17,6 +18,7 @@ pub mod plugins;
 pub mod remote;
 pub mod sim;
 pub mod spark_rest;
+pub mod storm;
 pub mod table;
 mod yarn;
 

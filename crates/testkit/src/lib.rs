@@ -7,6 +7,7 @@ pub mod processes;
 pub mod program;
 pub mod proxy;
 pub mod s3;
+pub mod storm;
 pub mod swift;
 pub mod wait;
 pub mod webhdfs;

@@ -17,7 +17,7 @@ const CREDENTIALS: [&str; 7] = [
 
 /// Keys by which we find a job again or decide whether it is run again; a request may not set them (lifecycle.md "Launch
 /// without doubles"). On `local` the master is ours too.
-const OURS: [&str; 19] = [
+const OURS: [&str; 22] = [
     "spark.master",
     "spark.foggara.id",
     "spark.submit.deployMode",
@@ -37,6 +37,9 @@ const OURS: [&str; 19] = [
     "tez.application.tags",
     "pipeline.global-job-parameters",
     "FOGGARA_TAG",
+    "topology.name",
+    "nimbus.seeds",
+    "nimbus.host",
 ];
 
 /// Flink keeps settings with this prefix to itself, the id of the job among them.

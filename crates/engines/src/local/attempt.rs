@@ -252,7 +252,7 @@ impl Attempt {
 }
 
 /// A new file that only our own user reads.
-pub(super) fn create(path: &Path) -> io::Result<File> {
+pub(crate) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 

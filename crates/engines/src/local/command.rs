@@ -11,9 +11,10 @@ use std::{
 use foggara_domain::plan::Plan;
 
 use super::{LocalSettings, attempt::create, distcp, find, hadoop, pig, spark, sql, streaming};
+use crate::hive;
 
 /// What to run and with which environment.
-pub(super) struct Command {
+pub(crate) struct Command {
     /// The program with its absolute path, and its arguments.
     pub argv: Vec<String>,
     pub env: BTreeMap<String, String>,
@@ -51,7 +52,10 @@ pub(super) fn of(
             hadoop::class_command(settings, workspace, jars, &job, fault)?
         }
         Plan::Pig { .. } => pig::command(plan, settings, workspace)?,
-        Plan::Sql { .. } => sql::command(plan, settings, workspace, logs, tag, fault)?,
+        Plan::Sql { .. } => match &settings.hive {
+            Some(hive) => hive::command(plan, hive, settings, workspace, logs, fault)?,
+            None => sql::command(plan, settings, workspace, logs, tag, fault)?,
+        },
         Plan::Streaming { env, output, .. } => {
             let unfinished = streaming::unfinished(Path::new(output), tag)?;
             let task = streaming::Task { plan: plan.clone(), unfinished: unfinished.clone(), fault: fault.to_owned() };

@@ -39,6 +39,11 @@ use std::{
 };
 
 pub use self::sql::{SqlEngine, SqlSettings};
+pub(crate) use self::{
+    attempt::create,
+    command::{Command, private},
+    sql::{TIME_LIMIT, results_folder, time_limit},
+};
 
 use async_trait::async_trait;
 use foggara_domain::{Tag, plan::PlanKind};
@@ -63,6 +68,7 @@ pub(crate) use self::{
 use crate::{
     Ability, Engine, EngineError, JobRef, Launch, Launched, LogPiece, Observed, Results, Stop, Stream, Voided,
     flink::home::Java,
+    hive::{self, HiveSettings},
 };
 
 /// Configuration of the local engine, `[local]`.
@@ -70,7 +76,7 @@ use crate::{
 pub struct LocalSettings {
     /// The data directory.
     pub data_dir: PathBuf,
-    /// The program whose hidden subcommands `shim`, `streaming` and `distcp` are ours.
+    /// The program whose hidden subcommands `shim`, `streaming`, `hive` and `distcp` are ours.
     pub program: PathBuf,
     /// Name of the plugin whose jobs these are.
     pub plugin: &'static str,
@@ -86,6 +92,8 @@ pub struct LocalSettings {
     pub spark_cluster: Option<SparkCluster>,
     /// Settings of SQL jobs.
     pub sql: SqlSettings,
+    /// The server that statements go to; nothing where they run on this host.
+    pub hive: Option<HiveSettings>,
     /// Where Spark is.
     pub spark_home: Option<PathBuf>,
     /// Where Java is.
@@ -288,7 +296,7 @@ impl Engine for Local {
     async fn results(&self, tag: &Tag) -> Result<Option<Results>, EngineError> {
         let attempt = self.attempt(tag);
         let Some(spec) = attempt.spec().map_err(|error| unreadable(&attempt, &error))? else { return Ok(None) };
-        let folder = sql::results_folder(&spec.logs);
+        let folder = results_folder(&spec.logs);
         let found = sql::results_of(&self.settings, &folder).await;
         found.map_err(|error| EngineError::Unreachable(format!("{}: {error}", folder.display())))
     }
@@ -296,14 +304,21 @@ impl Engine for Local {
     async fn forget(&self, job: JobRef<'_>) -> Result<(), EngineError> {
         let attempt = self.attempt(job.tag);
         self.over.lock().unwrap_or_else(PoisonError::into_inner).remove(job.tag);
-        match fs::remove_dir_all(attempt.folder()) {
+        let mut removed = fs::remove_dir_all(attempt.folder());
+        // Its supervisor may be about to put its last file there.
+        for _ in 0..3 {
+            if removed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::DirectoryNotEmpty) {
+                removed = fs::remove_dir_all(attempt.folder());
+            }
+        }
+        match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unreadable(&attempt, &error)),
             _ => Ok(()),
         }
     }
 }
 
-/// The hidden subcommands: `shim --attempt DIR`, `shim --exec DIR`, `streaming --task FILE`. Nothing when it is none of them.
+/// The hidden subcommands: `shim --attempt DIR`, `shim --exec DIR`, `streaming --task FILE`, `hive --task FILE`. Nothing when it is none of them.
 #[allow(clippy::print_stderr, reason = "stderr of a shim is its log, of streaming the job's log")]
 pub fn run_hidden(args: &[OsString]) -> Option<ExitCode> {
     let words: Vec<&str> = args.iter().filter_map(|word| word.to_str()).collect();
@@ -323,6 +338,7 @@ pub fn run_hidden(args: &[OsString]) -> Option<ExitCode> {
                 1
             }
         },
+        (["hive", "--task", _], Some(task)) => hive::run_task(task),
         _ => return None,
     };
     Some(ExitCode::from(u8::try_from(code).unwrap_or(1)))

@@ -1,8 +1,10 @@
 //! The plugins.
 
 pub mod flink;
+pub mod hive;
 pub mod kubernetes;
 pub mod local;
 pub mod sim;
 pub mod spark;
+pub mod storm;
 pub mod yarn;

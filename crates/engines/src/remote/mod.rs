@@ -104,6 +104,17 @@ pub trait Service: Send + Sync {
     /// Sends a stop to a job that the list shows as not ended.
     async fn kill(&self, job: JobRef<'_>, seen: &Seen, how: Stop) -> Result<(), EngineError>;
 
+    /// See [`Engine::suspends`].
+    fn suspends(&self) -> bool {
+        false
+    }
+
+    /// Suspends a job that the list shows as not ended, and gives the word for it. Called only where [`Service::suspends`] says so.
+    async fn suspend(&self, job: JobRef<'_>, seen: &Seen) -> Result<String, EngineError> {
+        let _ = (job, seen);
+        Err(EngineError::Unsupported(format!("plugin '{}' cannot suspend jobs", self.plugin())))
+    }
+
     /// Bytes of a log from an offset on, as long as the service has it; empty where there is none (yet).
     async fn log(&self, job: JobRef<'_>, stream: Stream, offset: u64, limit: usize) -> Result<LogPiece, EngineError>;
 
@@ -332,6 +343,18 @@ impl<S: Service> Engine for Remote<S> {
         match self.seen(job, &survey).await? {
             Some(seen) if !matches!(seen.observed, Observed::Ended(_)) => self.service.kill(job, &seen, how).await,
             _ => Ok(()),
+        }
+    }
+
+    fn suspends(&self) -> bool {
+        self.service.suspends()
+    }
+
+    async fn suspend(&self, job: JobRef<'_>) -> Result<String, EngineError> {
+        let survey = self.recent(job.tag).await?;
+        match self.seen(job, &survey).await? {
+            Some(seen) if !matches!(seen.observed, Observed::Ended(_)) => self.service.suspend(job, &seen).await,
+            _ => Err(EngineError::Refused("it runs no more".to_owned())),
         }
     }
 

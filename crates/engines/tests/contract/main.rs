@@ -4,6 +4,7 @@
 mod confined;
 mod ends;
 mod flink;
+mod hive;
 mod host;
 mod kubernetes;
 mod launches;
@@ -15,6 +16,7 @@ mod promises;
 mod rig;
 mod spark_rest;
 mod stops;
+mod storm;
 mod streaming;
 mod supervisors;
 mod yarn;

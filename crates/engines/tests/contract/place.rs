@@ -85,6 +85,7 @@ impl Place {
             spark_cores: 2,
             spark_cluster: None,
             sql: SqlSettings::default(),
+            hive: None,
             spark_home: None,
             java_home: None,
             pig_home: None,

@@ -55,12 +55,12 @@ impl SqlEngine {
 }
 
 /// A time limit that a job sets for itself, in seconds.
-const TIME_LIMIT: &str = "foggara.sql.timeout";
+pub(crate) const TIME_LIMIT: &str = "foggara.sql.timeout";
 /// Runs the statements of a request on Spark.
 const ON_SPARK: &str = include_str!("on_spark.py");
 
 /// The folder of the rows, beside the logs.
-pub(super) fn results_folder(logs: &Path) -> PathBuf {
+pub(crate) fn results_folder(logs: &Path) -> PathBuf {
     logs.join("results")
 }
 
@@ -82,14 +82,8 @@ pub(super) fn command(
         }
     };
     let mut given = given.clone();
-    let time_limit = match given.remove(TIME_LIMIT) {
-        None => settings.sql.time_limit_seconds,
-        Some(text) => {
-            let asked: u64 = text.parse().map_err(|_| format!("{TIME_LIMIT} is '{text}': it has to be seconds"))?;
-            let least = |limit: u64| if limit == 0 { asked } else { limit.min(asked) };
-            least(settings.sql.time_limit_seconds)
-        }
-    };
+    let time_limit = time_limit(&given, settings)?;
+    given.remove(TIME_LIMIT);
     // Spark does not speak Presto's words.
     let wanted = if *dialect == SqlDialect::Presto { Some("embedded") } else { engine.as_deref() };
     let engine = chosen(wanted, settings)?;
@@ -152,6 +146,14 @@ pub(super) fn command(
         files: Vec::new(),
     };
     Ok(Command { note: Some("by Spark"), ..spark::command(&plan, settings, workspace, tag)? })
+}
+
+/// Seconds that a job's statements may take: what the job says, but no more than the operator allows; 0 means no limit.
+pub(crate) fn time_limit(given: &BTreeMap<String, String>, settings: &LocalSettings) -> Result<u64, String> {
+    let limit = settings.sql.time_limit_seconds;
+    let Some(text) = given.get(TIME_LIMIT) else { return Ok(limit) };
+    let asked: u64 = text.parse().map_err(|_| format!("{TIME_LIMIT} is '{text}': it has to be seconds"))?;
+    Ok(if limit == 0 { asked } else { limit.min(asked) })
 }
 
 /// The engine for a job: the one that it wants, else Spark where the host has it, else the embedded one.

@@ -18,6 +18,8 @@ use url::Url;
 const COOKIE: &str = "hadoop.auth";
 /// How old a ticket from the keytab may become: tickets live for hours, and clients that run for longer read the same cache.
 const TICKET: Duration = Duration::from_secs(3600);
+/// How long a ticket that could not be had is not asked for again.
+const AGAIN: Duration = Duration::from_secs(30);
 /// Where Kerberos keeps tickets.
 pub const CACHE_VARIABLE: &str = "KRB5CCNAME";
 
@@ -40,8 +42,16 @@ pub struct SpnegoSettings {
 pub struct Spnego {
     settings: SpnegoSettings,
     cookies: Mutex<BTreeMap<Url, Secret>>,
-    /// When the ticket was made; held while somebody logs in, so that the others find it done.
-    ticket: tokio::sync::Mutex<Option<Instant>>,
+    /// Held while somebody logs in, so that the others find it done.
+    ticket: tokio::sync::Mutex<Ticket>,
+}
+
+/// The ticket from the keytab.
+#[derive(Default)]
+struct Ticket {
+    made: Option<Instant>,
+    /// The last try failed, when and why.
+    failed: Option<(Instant, String)>,
 }
 
 impl Spnego {
@@ -80,15 +90,26 @@ impl Spnego {
         self.renew(&mut ticket).await
     }
 
-    async fn renew(&self, made: &mut Option<Instant>) -> Result<(), String> {
+    async fn renew(&self, ticket: &mut Ticket) -> Result<(), String> {
         let Some((keytab, principal)) = &self.settings.keytab else { return Ok(()) };
-        if made.is_some_and(|made| made.elapsed() < TICKET) {
+        if ticket.made.is_some_and(|made| made.elapsed() < TICKET) {
             return Ok(());
+        }
+        if let Some((at, why)) = &ticket.failed
+            && at.elapsed() < AGAIN
+        {
+            return Err(why.clone());
         }
         let mut kinit = Command::new(&self.settings.kinit);
         kinit.arg("-k").arg("-t").arg(keytab).arg(principal);
-        self.run(kinit).await?;
-        *made = Some(Instant::now());
+        match self.run(kinit).await {
+            Ok(_) => *ticket = Ticket { made: Some(Instant::now()), failed: None },
+            Err(why) => {
+                tracing::warn!("there is no new Kerberos ticket for {principal}: {why}");
+                ticket.failed = Some((Instant::now(), why.clone()));
+                return Err(why);
+            }
+        }
         Ok(())
     }
 

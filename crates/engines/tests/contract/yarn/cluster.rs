@@ -87,7 +87,7 @@ async fn the_cookie_of_a_log_in_by_kerberos_is_kept_until_it_is_over() {
     fake.set_negotiates();
     let place = Place::new();
     let (curl, kinit) = (place.path("curl"), place.path("kinit"));
-    script(&kinit, "#!/bin/sh\necho \"$@\" > ${KRB5CCNAME#FILE:}\n");
+    script(&kinit, "#!/bin/sh\necho x >> $0.called\necho \"$@\" > ${KRB5CCNAME#FILE:}\n");
     let jar = format!("#HttpOnly_rm\\tFALSE\\t/\\tFALSE\\t0\\thadoop.auth\\t{COOKIE}\\n");
     let log_in = "#!/bin/sh\n[ -f ${KRB5CCNAME#FILE:} ] || exit 1\nprintf '%s\\n' \"$*\" >> $0.called\n";
     script(&curl, &format!("{log_in}printf '{jar}status 200\\n'\n"));
@@ -102,9 +102,9 @@ async fn the_cookie_of_a_log_in_by_kerberos_is_kept_until_it_is_over() {
         service: "the ResourceManager",
         urls: fake.urls(),
         ca_file: None,
-        auth: Auth::Kerberos(Arc::new(Spnego::new(spnego))),
+        auth: Auth::Kerberos(Arc::new(Spnego::new(spnego.clone()))),
     };
-    let rest = Rest::new(settings).expect("a client");
+    let rest = Rest::new(settings.clone()).expect("a client");
     let called = || fs::read_to_string(place.path("curl.called")).unwrap_or_default();
     for _ in 0..2 {
         rest.get::<Value>("/ws/v1/cluster/info?x=y").await.expect("let in");
@@ -116,6 +116,24 @@ async fn the_cookie_of_a_log_in_by_kerberos_is_kept_until_it_is_over() {
     fake.refuse_next();
     rest.get::<Value>("/ws/v1/cluster/info").await.expect("let in anew");
     assert_eq!(called().lines().count(), 2);
+    let tickets = || fs::read_to_string(place.path("kinit.called")).unwrap_or_default().lines().count();
+    assert_eq!(tickets(), 1, "a young ticket serves");
+
+    // A key that is not taken any more: said with kinit's words, and not tried with each request.
+    script(
+        &place.path("kinit"),
+        "#!/bin/sh\necho x >> $0.called\necho 'kinit: Preauthentication failed' >&2\nexit 1\n",
+    );
+    let settings = RestSettings { auth: Auth::Kerberos(Arc::new(Spnego::new(spnego))), ..settings };
+    let rest = Rest::new(settings).expect("a client");
+    for _ in 0..2 {
+        let refused = rest.get::<Value>("/ws/v1/cluster/info").await;
+        assert!(
+            matches!(&refused, Err(EngineError::NotSent(why)) if why.contains("Preauthentication failed")),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(tickets(), 2);
 }
 
 #[tokio::test]

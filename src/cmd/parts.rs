@@ -13,14 +13,10 @@ use foggara_domain::{Secret, Tag, Timestamp, plan::HiddenSettings};
 use foggara_engines::{
     Plugin, Plugins,
     local::{CopySettings, Local, LocalSettings, SqlSettings},
-<<<<<<< HEAD
     plugins::{
-        flink::FlinkPlugin, kubernetes::KubernetesPlugin, local::LocalPlugin, sim::SimPlugin, spark::SparkPlugin,
-        yarn::YarnPlugin,
+        flink::FlinkPlugin, hive::HivePlugin, kubernetes::KubernetesPlugin, local::LocalPlugin, sim::SimPlugin,
+        spark::SparkPlugin, storm::StormPlugin, yarn::YarnPlugin,
     },
-=======
-    plugins::{hive::HivePlugin, local::LocalPlugin, sim::SimPlugin, spark::SparkPlugin, storm::StormPlugin},
->>>>>>> topo
     remote::RemoteSettings,
     sim::{Sim, SimSettings},
 };
@@ -117,13 +113,8 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
     })
 }
 
-<<<<<<< HEAD
 /// The plugins. `installation` is the name of the server's installation, by which remote engines know its jobs.
 pub fn plugins(config: &Config, data_dir: &Path, installation: &str) -> Result<Plugins> {
-=======
-/// `installation` is what the database calls this installation.
-fn plugins(config: &Config, data_dir: &Path, installation: &str) -> Result<Plugins> {
->>>>>>> topo
     let settings = local_settings(config, data_dir)?;
     let remote = RemoteSettings {
         prefix: Tag::prefix(installation),
@@ -133,16 +124,12 @@ fn plugins(config: &Config, data_dir: &Path, installation: &str) -> Result<Plugi
     let nodes = Local::new(settings.clone()).context("the local engine")?;
     let mut plugins: Vec<Arc<dyn Plugin>> = vec![
         Arc::new(LocalPlugin::new(settings.clone()).context("the plugin local")?),
-<<<<<<< HEAD
         Arc::new(SparkPlugin::new(settings.clone(), remote.clone()).context("the plugin spark")?),
         Arc::new(YarnPlugin::new(settings.clone(), remote.clone())),
         Arc::new(KubernetesPlugin::new(remote.clone())),
-        Arc::new(FlinkPlugin::new(settings, remote, config.local.flink_home.clone())),
-=======
-        Arc::new(SparkPlugin::new(settings.clone()).context("the plugin spark")?),
+        Arc::new(FlinkPlugin::new(settings.clone(), remote.clone(), config.local.flink_home.clone())),
         Arc::new(HivePlugin::new(settings.clone())),
         Arc::new(StormPlugin::new(settings, remote)),
->>>>>>> topo
     ];
     if config.sim.enabled {
         let settings = SimSettings {

@@ -10,7 +10,12 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use foggara_domain::{Tag, job_type::distcp, plan::Plan, status::Outcome};
+use foggara_domain::{
+    Tag,
+    job_type::distcp,
+    plan::{HiddenSettings, Plan},
+    status::Outcome,
+};
 use foggara_engines::{
     Engine, JobRef, Launch, Observed, Stop, Stream,
     local::{CopySettings, CopyTask, Local, LocalSettings, SqlSettings},

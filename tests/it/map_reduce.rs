@@ -140,7 +140,8 @@ async fn words_are_counted_by_both_interfaces() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failure_says_what_is_wrong() -> Result<()> {
     let place = Place::new().await?;
-    let cases: [(&str, &str, &[(&str, &str)], &str); 3] = [
+    type Case = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
+    let cases: [Case; 3] = [
         ("missing", "a\n", &[("mapred.mapper.class", "Words.OldMap")], "there is no class Words.OldMap"),
         ("swapped", "a\n", &[("mapreduce.job.map.class", "Words$OldMap")], "go under mapred.mapper.class"),
         ("task", "a fail\n", &NEW, "java.lang.IllegalStateException: no such thing as fail"),

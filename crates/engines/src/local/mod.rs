@@ -49,7 +49,6 @@ use async_trait::async_trait;
 use foggara_domain::{Tag, plan::PlanKind};
 use tokio::sync::Notify;
 
-pub(crate) use self::command::private;
 pub use self::distcp::{CopySettings, CopyTask};
 pub(crate) use self::find::python_of_spark;
 pub(crate) use self::processes::{Found, signal_all, tagged};

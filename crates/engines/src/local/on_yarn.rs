@@ -171,7 +171,7 @@ fn client(
             properties.insert("mapreduce.job.reduces".to_owned(), reducers.to_string());
             (argv, properties)
         }
-        Plan::DistCp { sources, destination, options, settings } => {
+        Plan::DistCp { sources, destination, options, settings, .. } => {
             let mut argv = vec![hadoop()?, "distcp".to_owned()];
             argv.extend(distcp_options(options));
             argv.extend(sources.iter().cloned());

@@ -13,7 +13,7 @@ use crate::{
 async fn ask(place: &Place, allow: &[&str], url: &str) -> Result<Vec<u8>, StoreError> {
     let words: Vec<String> = allow.iter().map(|word| (*word).to_owned()).collect();
     let store = HttpStore::new(Reach::of(&words).expect("a rule")).expect("a client");
-    let access = Access { project: &place.project, caller: None, credentials: None };
+    let access = Access { project: &place.project, caller: None, credentials: None, lent: None };
     bytes_of(store.open(&url::Url::parse(url).expect("a url"), &access).await?).await
 }
 

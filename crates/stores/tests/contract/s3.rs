@@ -156,7 +156,7 @@ async fn an_endpoint_on_this_host_is_the_operators_only() {
     let url = Url::parse(&place.object("x")).expect("a url");
     let ask = async |endpoint: &str| {
         let keys = object(json!({"accesskey": ACCESS_KEY, "secretkey": SECRET_KEY, "endpoint": endpoint}));
-        let access = Access { project: &place.project, caller: None, credentials: Some(&keys) };
+        let access = Access { project: &place.project, caller: None, credentials: Some(&keys), lent: None };
         store.open(&url, &access).await.map(|content| content.size)
     };
     assert_eq!(ask(&place.s3.endpoint()).await, Ok(Some(1)), "it is the operator's");

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::place::{BUCKET, Place, bytes_of, object, of_swift, place};
+use crate::place::{BUCKET, Place, bytes_of, here, object, of_swift, place};
 
 fn empty() -> Content {
     Content { size: None, stream: futures::stream::empty().boxed() }
@@ -18,7 +18,7 @@ fn empty() -> Content {
 
 /// The error of opening, listing and writing a url with credentials; they tell the same.
 async fn refused(place: &Place, settings: SwiftSettings, url: &str, credentials: Value) -> StoreError {
-    let store = SwiftStore::new(settings, None).expect("a store");
+    let store = SwiftStore::new(settings, None, here()).expect("a store");
     let (url, credentials) = (Url::parse(url).expect("a url"), object(credentials));
     let access = Access { project: &place.project, caller: None, credentials: Some(&credentials), lent: None };
     let opened = store.open(&url, &access).await.err().expect("not opened");
@@ -98,7 +98,7 @@ async fn every_log_in_and_both_sets_of_names_reach_the_same_object() {
             }),
         ),
     ] {
-        let store = SwiftStore::new(settings, None).expect("a store");
+        let store = SwiftStore::new(settings, None, here()).expect("a store");
         let credentials = object(credentials);
         let access = Access { project: &project, caller: None, credentials: Some(&credentials), lent: None };
         for container in [BUCKET.to_owned(), format!("{BUCKET}.sahara")] {

@@ -150,7 +150,7 @@ async fn a_namenode_that_a_job_names_leads_nowhere_else() {
     place.hdfs.put("/data/x", b"1");
     let local = Arc::new(LocalStore::new(place.roots.clone()));
     let store = |reach| HdfsStore::new(HdfsSettings::default(), reach, local.clone()).expect("a store");
-    let access = Access { project: &place.project, caller: None, credentials: None };
+    let access = Access { project: &place.project, caller: None, credentials: None, lent: None };
     let address = place.hdfs.address(0);
     let ask = async |store: &HdfsStore, host: &str| {
         let url = Url::parse(&format!("webhdfs://{host}:{}/data/x", address.port())).expect("a url");

@@ -5,7 +5,7 @@ use foggara_stores::{Access, Content, Store, StoreError, SwiftSettings, SwiftSto
 use foggara_testkit::wait::until;
 use futures::{StreamExt, stream};
 
-use crate::place::{BUCKET, Place, SEGMENT, SOON, bytes_of, of_swift, place};
+use crate::place::{BUCKET, Place, SEGMENT, SOON, bytes_of, here, of_swift, place};
 
 /// Pieces of a mebibyte, each of another byte.
 fn pieces(count: u8) -> Vec<Result<Bytes, StoreError>> {
@@ -77,7 +77,8 @@ async fn data_that_a_manifest_names_stays() {
 async fn what_comes_to_swift_otherwise_is_told_and_not_left_there() {
     let place = place().await;
     place.swift.set_damages();
-    let store = SwiftStore::new(SwiftSettings { segment: 64 << 20, ..of_swift(&place.swift) }, None).expect("a store");
+    let store =
+        SwiftStore::new(SwiftSettings { segment: 64 << 20, ..of_swift(&place.swift) }, None, here()).expect("a store");
     let access = Access { project: &place.project, caller: None, credentials: Some(&place.login), lent: None };
     let url = url::Url::parse(&place.in_swift("x")).expect("a url");
     let small = place.write(url.as_str(), None, vec![Ok(Bytes::from_static(b"small"))]).await;
@@ -94,7 +95,8 @@ async fn what_comes_to_swift_otherwise_is_told_and_not_left_there() {
 #[tokio::test]
 async fn the_beginning_of_a_stream_is_sent_again() {
     let place = place().await;
-    let store = SwiftStore::new(SwiftSettings { segment: 64 << 20, ..of_swift(&place.swift) }, None).expect("a store");
+    let store =
+        SwiftStore::new(SwiftSettings { segment: 64 << 20, ..of_swift(&place.swift) }, None, here()).expect("a store");
     let access = Access { project: &place.project, caller: None, credentials: Some(&place.login), lent: None };
     let url = url::Url::parse(&place.in_swift("streamed")).expect("a url");
     place.swift.set_busy_for_writes(2);

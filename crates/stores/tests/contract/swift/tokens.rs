@@ -10,7 +10,7 @@ use foggara_testkit::swift::{PASSWORD, PROJECT, PROJECT_NAME, SERVICE, SERVICE_P
 use futures::{StreamExt, stream};
 use url::Url;
 
-use crate::place::{BUCKET, Place, bytes_of, of_swift, place};
+use crate::place::{BUCKET, Place, bytes_of, here, of_swift, place};
 
 fn long() -> Vec<u8> {
     (0..100_000u32).map(|number| u8::try_from(number % 251).unwrap_or(0)).collect()
@@ -121,7 +121,7 @@ fn cloud(place: &Place) -> Cloud {
     place.swift.put(BUCKET, "x", b"theirs");
     let settings = Settings::new(place.swift.keystone(), SERVICE, Secret::new(SERVICE_PASSWORD));
     let keystone = Arc::new(Keystone::new(settings).expect("settings"));
-    let store = SwiftStore::new(of_swift(&place.swift), Some(Arc::clone(&keystone))).expect("a store");
+    let store = SwiftStore::new(of_swift(&place.swift), Some(Arc::clone(&keystone)), here()).expect("a store");
     let caller = Caller {
         user: UserId::from(format!("u-{USER}")),
         user_name: USER.to_owned(),
@@ -150,7 +150,7 @@ async fn a_callers_token_is_used_as_long_as_it_counts() {
     assert!(!format!("{access:?} {error:?}").contains(token.reveal()));
     // Where the server has no outside Keystone, its own tokens are not sent to Swift.
     let asked = place.swift.asked().len();
-    let alone = SwiftStore::new(of_swift(&place.swift), None).expect("a store");
+    let alone = SwiftStore::new(of_swift(&place.swift), None, here()).expect("a store");
     let error = read(&alone, &url, &access).await.expect_err("no credentials");
     assert!(matches!(&error, StoreError::Denied(text) if text.contains("there are no credentials")), "{error:?}");
     assert_eq!(place.swift.asked().len(), asked);

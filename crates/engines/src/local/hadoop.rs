@@ -19,7 +19,7 @@ use super::{
 /// Runs a jar's program.
 pub(super) const RUN_JAR: &str = "org.apache.hadoop.util.RunJar";
 /// Runs a job by its classes. Its source is `java/io/foggara/MapReduce.java`.
-const BY_CLASS: &str = "io.foggara.MapReduce";
+pub(super) const BY_CLASS: &str = "io.foggara.MapReduce";
 /// What it consists of.
 const BY_CLASS_FILES: [(&str, &[u8]); 3] = [
     ("MapReduce.class", include_bytes!("../../java/io/foggara/MapReduce.class")),
@@ -93,20 +93,41 @@ impl Client {
         &self,
         workspace: &Path,
         jars: &[PathBuf],
-        mut settings: BTreeMap<String, String>,
+        settings: &BTreeMap<String, String>,
         fault: &Path,
     ) -> Result<Vec<String>, String> {
-        for jar in jars {
-            check_jar(jar)?;
-        }
-        settings.insert(FAULT.to_owned(), fault.display().to_string());
-        let conf = conf_folder(workspace, &settings)?;
-        let job = conf.join("job.xml");
-        private(&job, xml(&settings).as_bytes())?;
-        let classes = launcher::put_classes(workspace, &BY_CLASS_FILES)?;
+        let conf = conf_folder(workspace, settings)?;
+        let ByClass { classes, job } = ByClass::put(workspace, jars, settings, fault)?;
         let mut words = self.words(&[conf, classes], jars, BY_CLASS)?;
         words.push(job.display().to_string());
         Ok(words)
+    }
+}
+
+/// The files of a job by its classes.
+pub(super) struct ByClass {
+    /// Folder of the class [`BY_CLASS`].
+    pub classes: PathBuf,
+    /// The settings, its only argument.
+    pub job: PathBuf,
+}
+
+impl ByClass {
+    /// Puts them into the workspace, after a look at the jars.
+    pub fn put(
+        workspace: &Path,
+        jars: &[PathBuf],
+        settings: &BTreeMap<String, String>,
+        fault: &Path,
+    ) -> Result<Self, String> {
+        for jar in jars {
+            check_jar(jar)?;
+        }
+        let mut settings = settings.clone();
+        settings.insert(FAULT.to_owned(), fault.display().to_string());
+        let job = workspace.join(".job.xml");
+        private(&job, xml(&settings).as_bytes())?;
+        Ok(Self { classes: launcher::put_classes(workspace, &BY_CLASS_FILES)?, job })
     }
 }
 
@@ -173,7 +194,7 @@ pub(super) fn class_command(
     let client = Client::of(settings)?;
     let mut job = here(workspace, job);
     job.insert("mapreduce.framework.name".to_owned(), "local".to_owned());
-    let argv = client.map_reduce(workspace, jars, job, fault)?;
+    let argv = client.map_reduce(workspace, jars, &job, fault)?;
     Ok(Command { argv, env: client.env(), litter: None, note: None })
 }
 

@@ -17,8 +17,8 @@ use super::{
     Local, LocalSettings,
     client::{Client, Role},
     command::private,
-    find,
-    hadoop::{RUN_JAR, escaped},
+    find, hadoop,
+    hadoop::{BY_CLASS, ByClass, RUN_JAR, escaped},
     launcher, spark,
 };
 use crate::{Ability, EngineError, Launch, Launched};
@@ -32,6 +32,8 @@ const PIG_MISSING: &str =
     "there is no `pig` on this host: install the cluster's Pig and set yarn.pig_home, or put `pig` on PATH";
 /// Keys of the tags; what a job's arguments say of them would win over the files.
 const TAG_KEYS: [&str; 2] = ["mapreduce.job.tags", "tez.application.tags"];
+/// Files that the client hands out to a job's tasks.
+const SHIPPED: [&str; 3] = ["tmpfiles", "tmpjars", "tmparchives"];
 /// Files of Hadoop's settings that each job gets anew.
 const SITES: [&str; 2] = ["core-site.xml", "mapred-site.xml"];
 
@@ -88,12 +90,13 @@ pub(crate) fn ability(kind: PlanKind, settings: &LocalSettings, clients: &YarnCl
     match kind {
         PlanKind::Spark if find::java_of_spark(settings).is_none() => needs(false, find::JAVA_MISSING),
         PlanKind::Spark => needs(find::spark(settings).is_some(), find::SPARK_MISSING),
-        PlanKind::Java | PlanKind::HadoopJar | PlanKind::DistCp => needs(clients.hadoop().is_some(), HADOOP_MISSING),
+        PlanKind::Java | PlanKind::HadoopJar | PlanKind::MapReduce | PlanKind::DistCp => {
+            needs(clients.hadoop().is_some(), HADOOP_MISSING)
+        }
         PlanKind::Streaming if clients.hadoop().is_none() => needs(false, HADOOP_MISSING),
         PlanKind::Streaming => needs(clients.streaming_jar().is_some(), STREAMING_MISSING),
         PlanKind::Pig => needs(clients.pig().is_some(), PIG_MISSING),
-        // MapReduce by class: connected with the main of the local engine.
-        PlanKind::MapReduce | PlanKind::Program | PlanKind::Sql | PlanKind::Storm | PlanKind::Flink => Ability::Never,
+        PlanKind::Program | PlanKind::Sql | PlanKind::Storm | PlanKind::Flink => Ability::Never,
     }
 }
 
@@ -106,7 +109,8 @@ impl Local {
     ) -> Result<Launched, EngineError> {
         self.start_client(launch, || {
             let plan = launch.plan.ok_or("there is no plan to run")?;
-            client(plan, &self.settings, clients, &launch.workspace, launch.tag.as_str())
+            let fault = self.attempt(launch.tag).fault_file();
+            client(plan, &self.settings, clients, &launch.workspace, launch.tag.as_str(), &fault)
         })
         .await
     }
@@ -119,6 +123,7 @@ fn client(
     clients: &YarnClients,
     workspace: &Path,
     tag: &str,
+    fault: &Path,
 ) -> Result<Client, String> {
     if matches!(plan, Plan::Spark { .. }) {
         return spark_submit(plan, settings, clients, workspace, tag);
@@ -139,6 +144,24 @@ fn client(
                 [vec![hadoop()?, "jar".to_owned()], words].concat()
             };
             (argv, properties.clone())
+        }
+        Plan::MapReduce { jars, input, output, properties } => {
+            let mut job = hadoop::by_class(jars, input, output, properties);
+            // The client would hand out any file of this host.
+            if let Some(key) = SHIPPED.iter().find(|key| job.contains_key(**key)) {
+                return Err(format!(
+                    "'{key}' cannot be set by a job on YARN: name its jars among the libs of the job template"
+                ));
+            }
+            let others: Vec<String> = jars.iter().skip(1).map(|jar| hadoop::url(&jar.display().to_string())).collect();
+            if !others.is_empty() {
+                job.insert(SHIPPED[1].to_owned(), others.join(","));
+            }
+            let files = ByClass::put(workspace, jars, &job, fault)?;
+            let class_path: Vec<String> =
+                std::iter::once(&files.classes).chain(jars).map(|path| path.display().to_string()).collect();
+            env.insert("HADOOP_CLASSPATH".to_owned(), class_path.join(":"));
+            (vec![hadoop()?, BY_CLASS.to_owned(), files.job.display().to_string()], job)
         }
         Plan::Java { class_path, main_class, java_opts, args, properties } => {
             refuse_tags(args)?;
@@ -383,6 +406,24 @@ fn pig_params(params: &BTreeMap<String, String>) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mapreduce_by_class_keeps_the_cluster_s_places_and_ships_its_jars() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| dir.path().join(name);
+        for jar in ["a.jar", "b.jar"] {
+            fs::write(path(jar), "PK").expect("written");
+        }
+        fs::create_dir_all(path("conf")).expect("made");
+        let job = BTreeMap::from([("mapred.mapper.class".to_owned(), "M".to_owned())]);
+        let files = ByClass::put(dir.path(), &[path("a.jar")], &job, &path("fault")).expect("put");
+        let text = fs::read_to_string(&files.job).expect("read");
+        assert!(text.contains("mapred.mapper.class") && text.contains("fault"), "{text}");
+        let settings = hadoop::by_class(&[path("a.jar")], "/in", "/out", &job);
+        // On a cluster a path is one of its own file system.
+        assert_eq!(settings["mapreduce.input.fileinputformat.inputdir"], "/in");
+        assert!(files.classes.join("io/foggara/MapReduce.class").exists());
+    }
 
     #[test]
     fn settings_lie_on_top_of_the_operators() {

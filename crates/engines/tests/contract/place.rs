@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 /// How long anything may take.
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(60);
 /// The program with the shim.
 pub const HOST: &str = env!("CARGO_BIN_EXE_engine-host");
 

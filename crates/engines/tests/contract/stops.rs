@@ -16,14 +16,19 @@ const STUBBORN: &str = "trap '' TERM\n\
     while [ ! -s escaped ]; do sleep 0.01; done\n\
     echo up; while :; do sleep 0.05; done";
 
-async fn gone(place: &Place, tag: &Tag) {
-    let escaped = place.pid_in(tag, "escaped").await;
-    let child = place.pid_in(tag, "child").await;
-    assert!(lives(escaped) && lives(child), "they live before the stop");
+/// Starts the stubborn job; gives its children too, which live.
+async fn stubborn(place: &Place) -> (Tag, [i32; 2]) {
+    let tag = place.start_up("stubborn", STUBBORN).await;
+    let children = [place.pid_in(&tag, "escaped").await, place.pid_in(&tag, "child").await];
+    assert!(children.into_iter().all(lives), "they live before the stop");
+    (tag, children)
+}
+
+async fn gone(place: &Place, tag: &Tag, children: [i32; 2]) {
     let ended = place.end(tag).await;
     // At once, not some time after: nobody is left when the end is told.
     assert_eq!(tagged(tag), Vec::<i32>::new());
-    assert!(!lives(escaped) && !lives(child));
+    assert!(!children.into_iter().any(lives));
     assert_eq!((ended.outcome, ended.exit_code), (Outcome::Failed, Some(137)));
 }
 
@@ -31,11 +36,11 @@ async fn gone(place: &Place, tag: &Tag) {
 async fn a_gentle_stop_becomes_hard_after_the_grace() {
     let mut place = Place::new();
     place.kill_grace = Duration::from_millis(500);
-    let tag = place.start_up("stubborn", STUBBORN).await;
+    let (tag, children) = stubborn(&place).await;
     let asked = Instant::now();
     place.engine.stop(JobRef::from(&tag), Stop::Gently).await.expect("sent");
     place.engine.stop(JobRef::from(&tag), Stop::Gently).await.expect("sent again");
-    gone(&place, &tag).await;
+    gone(&place, &tag, children).await;
     assert!(asked.elapsed() >= Duration::from_millis(500), "it had its grace");
     let record = fs::read_to_string(place.attempt(&tag).join("exit.json")).expect("read");
     let record: serde_json::Value = serde_json::from_str(&record).expect("json");
@@ -46,10 +51,10 @@ async fn a_gentle_stop_becomes_hard_after_the_grace() {
 async fn a_hard_stop_does_not_wait() {
     let mut place = Place::new();
     place.kill_grace = Duration::from_secs(3600);
-    let tag = place.start_up("stubborn", STUBBORN).await;
+    let (tag, children) = stubborn(&place).await;
     place.engine.stop(JobRef::from(&tag), Stop::Gently).await.expect("sent");
     place.engine.stop(JobRef::from(&tag), Stop::Hard).await.expect("sent");
-    gone(&place, &tag).await;
+    gone(&place, &tag, children).await;
 }
 
 #[tokio::test]

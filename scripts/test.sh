@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every gate and every test, from a clean checkout: needs Rust, Python 3 and a C compiler, and installs the rest from the
-# package registries (PostgreSQL, client libraries, Spark, a JDK). Prints the seconds of each phase.
+# package registries (PostgreSQL, client libraries, Spark, Flink, a JDK). Prints the seconds of each phase.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$(pwd)
@@ -56,6 +56,10 @@ FOGGARA_BIN=$target/debug/foggara "$keystone/python" tests/keystone/test_same_su
 begin "an S3 server and client of other people"
 FOGGARA_BIN=$target/debug/foggara "$(scripts/setup-s3.sh)/python" tests/s3/run.py
 
+begin "a real Swift, alone and with Keystone"
+FOGGARA_BIN=$target/debug/foggara "$(scripts/setup-swift.sh)/python" tests/swift/run.py
+FOGGARA_BIN=$target/debug/foggara "$(scripts/setup-swift.sh)/python" tests/swift/cloud.py
+
 begin "tempest, with Sahara's own plugin"
 FOGGARA_BIN=$target/debug/foggara "$(scripts/setup-tempest.sh)/python" tests/tempest/run.py
 
@@ -64,10 +68,12 @@ wait "$build" || { tail -n 60 "$target/engine.log"; exit 1; }
 build=
 export FOGGARA_SQL=$target/sql-test/foggara-sql
 
-begin "Spark, by our own installer"
+begin "Spark and Flink"
 SPARK_HOME=$(scripts/setup-spark.sh "$target/debug/foggara")
 export SPARK_HOME
 [ -x "$SPARK_HOME/bin/spark-submit" ]
+FLINK_HOME=$(scripts/setup-flink.sh)
+export FLINK_HOME
 
 begin "tests"
 if cargo nextest --version >/dev/null 2>&1; then

@@ -105,7 +105,8 @@ async fn clusters_and_plugins_can_be_read_in_both_versions() -> Result<()> {
         assert_eq!(cluster["cluster"]["hadoop_version"], "1.0");
         assert_eq!(cluster["cluster"]["node_groups"], json!([]));
         let plugins = get("/plugins".to_owned()).await?.expect(200)?;
-        assert_eq!(plugins["plugins"][0]["name"], "local");
+        let names = plugins["plugins"].as_array().context("no list")?.iter().map(|plugin| &plugin["name"]);
+        assert_eq!(names.filter(|name| *name == "local").count(), 1);
         let plugin = get("/plugins/local/1.0".to_owned()).await?.expect(200)?;
         for key in ["configs", "node_processes", "required_image_tags", "versions", "title", "description"] {
             assert!(plugin["plugin"].get(key).is_some(), "{key}");

@@ -17,6 +17,7 @@ mod mrs;
 mod mrs_engines;
 mod mrs_stores;
 mod mrs_wrong;
+mod operator_clusters;
 mod rights;
 mod serve;
 mod servers;

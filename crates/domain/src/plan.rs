@@ -184,7 +184,7 @@ pub struct CopyOptions {
     pub delete: bool,
     /// `-i`: go on after a file that cannot be copied.
     pub ignore_failures: bool,
-    /// `-skipcrccheck`: with `-update`, the same size is enough.
+    /// `-skipcrccheck`: what was written is not read back; with `-update`, the same size is enough.
     pub skip_check: bool,
     /// `-m`: how many files at once.
     pub at_once: u32,

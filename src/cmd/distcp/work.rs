@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -11,6 +11,7 @@ use std::{
 use foggara_domain::plan::CopyOptions;
 use foggara_stores::{Content, StoreError};
 use futures::{StreamExt, stream};
+use sha2::{Digest, Sha256};
 use tokio::time::{Instant, interval, timeout_at};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -98,7 +99,7 @@ async fn copy_all(
 ) -> Result<Vec<Fault>, Fault> {
     let at_once = usize::try_from(options.at_once).unwrap_or(MOST_AT_ONCE).clamp(1, MOST_AT_ONCE);
     let give_up = stop.child_token();
-    let running = items.iter().map(|item| one(places, item, counters, &give_up));
+    let running = items.iter().map(|item| one(places, item, options, counters, &give_up));
     let mut running = stream::iter(running).buffer_unordered(at_once);
     let mut failures = Vec::new();
     let mut clock = interval(TELL);
@@ -145,20 +146,44 @@ fn progress(counters: &Counters, bytes: &AtomicU64, files: usize) -> String {
     format!("{copied} of {files} files, {}", readable(bytes.load(Ordering::Relaxed)))
 }
 
-/// Copies a file. A stop ends its content early, and the store, which knows how much was to come, gives it up.
-async fn one(places: &Places, item: &Item, counters: &Counters, stop: &CancellationToken) -> Result<(), Fault> {
+/// Copies a file, and reads it back: what is at the destination has the sum of what was read at the source. A stop ends its content early, and the store, which knows how much was to come, gives it up.
+async fn one(
+    places: &Places,
+    item: &Item,
+    options: CopyOptions,
+    counters: &Counters,
+    stop: &CancellationToken,
+) -> Result<(), Fault> {
     let failed = |error: StoreError| format!("cannot copy {} to {}: {error}", shown(&item.from), shown(&item.to));
     if stop.is_cancelled() {
         return Err("stopped".to_owned());
     }
     let content = places.store(&item.from)?.open(&item.from, &places.access()).await.map_err(failed)?;
     let moved = Arc::clone(&counters.moved);
+    let read = Arc::new(Mutex::new(Sha256::new()));
+    let hash = Arc::clone(&read);
     let stream = content.stream.take_until(stop.clone().cancelled_owned()).inspect(move |piece| {
-        let length = piece.as_ref().map_or(0, |piece| piece.len());
-        moved.fetch_add(u64::try_from(length).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let Ok(piece) = piece else { return };
+        moved.fetch_add(u64::try_from(piece.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        hash.lock().unwrap_or_else(PoisonError::into_inner).update(piece);
     });
     let content = Content { size: content.size, stream: stream.boxed() };
     let size = places.store(&item.to)?.put(&item.to, content, &places.access()).await.map_err(failed)?;
+    if !options.skip_check {
+        let sum = read.lock().unwrap_or_else(PoisonError::into_inner).clone().finalize();
+        let mut back = places.store(&item.to)?.open(&item.to, &places.access()).await.map_err(failed)?.stream;
+        let mut written = Sha256::new();
+        while let Some(piece) = back.next().await {
+            written.update(piece.map_err(failed)?);
+        }
+        if written.finalize() != sum {
+            return Err(format!(
+                "{} has another checksum than what was read of {}: it was changed meanwhile, or the store lost something",
+                shown(&item.to),
+                shown(&item.from)
+            ));
+        }
+    }
     counters.bytes.fetch_add(size, Ordering::Relaxed);
     counters.copied.fetch_add(1, Ordering::Relaxed);
     Ok(())

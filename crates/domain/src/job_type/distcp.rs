@@ -54,9 +54,6 @@ pub fn plan(args: &[String], configs: &BTreeMap<String, Value>) -> Result<Plan> 
     if options.delete && !(options.update || options.overwrite) {
         return invalid("DistCp takes -delete only with -update or -overwrite");
     }
-    if options.skip_check && !options.update {
-        return invalid("DistCp takes -skipcrccheck only with -update");
-    }
     let Some(destination) = places.pop().filter(|_| !places.is_empty()) else {
         return invalid("DistCp needs a source and a destination, in this order");
     };
@@ -192,7 +189,6 @@ mod tests {
             (&["-atomic", "/a", "/b"], "'-atomic'"),
             (&["-update", "-overwrite", "/a", "/b"], "not both"),
             (&["-delete", "/a", "/b"], "only with -update or -overwrite"),
-            (&["-skipcrccheck", "/a", "/b"], "only with -update"),
             (&["-m", "0", "/a", "/b"], "-m needs"),
             (&["/a", "/b", "-m"], "-m needs"),
             (&["/a"], "a source and a destination"),

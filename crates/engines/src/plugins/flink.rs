@@ -27,7 +27,7 @@ use crate::{
         home::{self, JOB_MANAGER_MB, Memory},
     },
     local::{LocalSettings, flink_home},
-    plugin::{Binding, ConfigItem, ConfigKind, Description, HostSize, Look, Plugin, setting},
+    plugin::{Binding, ConfigItem, ConfigKind, Description, HostSize, Look, Plugin, Proof, setting},
     remote::{
         Remote, RemoteSettings,
         rest::{Auth, Rest, RestSettings},
@@ -314,6 +314,14 @@ impl Plugin for FlinkPlugin {
 
     fn ability(&self, kind: PlanKind) -> Ability {
         if kind == PlanKind::Flink { Ability::Yes } else { Ability::Never }
+    }
+
+    fn proof(&self, _: PlanKind) -> Proof {
+        Proof::Real
+    }
+
+    fn refusal(&self, _: PlanKind) -> &'static str {
+        "a cluster of Flink runs jars for Flink"
     }
 
     fn binding(&self) -> Binding {

@@ -14,7 +14,7 @@ use crate::{
     Ability, Engine,
     hive::{Address, Hive, HiveSettings, ability},
     local::LocalSettings,
-    plugin::{Binding, ConfigItem, ConfigKind, Description, HostSize, Look, Plugin, setting},
+    plugin::{Binding, ConfigItem, ConfigKind, Description, HostSize, Look, Plugin, Proof, setting},
 };
 
 const TARGET: &str = "hive";
@@ -94,6 +94,15 @@ impl Plugin for HivePlugin {
 
     fn ability(&self, kind: PlanKind) -> Ability {
         ability(kind)
+    }
+
+    /// On Spark's Thrift server, which speaks the protocol of HiveServer2; Hive's own was never asked.
+    fn proof(&self, _: PlanKind) -> Proof {
+        Proof::Real
+    }
+
+    fn refusal(&self, _: PlanKind) -> &'static str {
+        "a server of Hive runs statements"
     }
 
     fn binding(&self) -> Binding {

@@ -172,6 +172,10 @@ impl Plugin for KubernetesPlugin {
         }
     }
 
+    fn refusal(&self, _: PlanKind) -> &'static str {
+        "on Kubernetes run Spark's jars and Python programs"
+    }
+
     fn binding(&self) -> Binding {
         Binding::Anywhere
     }

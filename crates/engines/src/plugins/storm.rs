@@ -140,6 +140,10 @@ impl Plugin for StormPlugin {
         if kind == PlanKind::Storm { Ability::Yes } else { Ability::Never }
     }
 
+    fn refusal(&self, _: PlanKind) -> &'static str {
+        "a cluster of Storm runs topologies"
+    }
+
     /// Its clients are processes of a host.
     fn binding(&self) -> Binding {
         Binding::Host

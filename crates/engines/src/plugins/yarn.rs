@@ -228,6 +228,14 @@ impl Plugin for YarnPlugin {
         }
     }
 
+    fn refusal(&self, kind: PlanKind) -> &'static str {
+        match kind {
+            PlanKind::Sql => "statements go to the cluster's HiveServer2, which is a cluster of plugin hive",
+            PlanKind::Program => "a script is no application of YARN",
+            _ => "it is no application of YARN",
+        }
+    }
+
     /// A submission or a client that is under way is a process of a host.
     fn binding(&self) -> Binding {
         Binding::Host

@@ -319,7 +319,9 @@ impl<S: Service> Engine for Remote<S> {
         if self.launches().under_way.contains(job.tag) {
             return Err(EngineError::Unreachable("its launch is under way; the answer is awaited".to_owned()));
         }
-        let found = self.find(job).await?;
+        // Also one that is not whole yet: it is there, and has to go.
+        let survey = self.fresh().await?;
+        let found = self.seen(job, &survey).await?;
         // Where a lost launch may have had an effect that cannot be found, only stopping it is safe.
         let may_be_there = !self.service.repeats() && job.sent_at.is_some();
         Ok(if found.is_some() || may_be_there { Voided::TooLate } else { Voided::Yes })

@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, fs, sync::Arc};
 
-use foggara_domain::{plan::Plan, status::Outcome};
+use foggara_domain::{
+    plan::{CopyOptions, HiddenSettings, Plan},
+    status::Outcome,
+};
 use foggara_engines::{EngineError, JobRef, Observed, Stop, Stream, Voided};
 use foggara_testkit::yarn::FakeYarn;
 use serde_json::json;
@@ -208,18 +211,95 @@ async fn a_jobs_arguments_cannot_hide_its_applications() {
     let Some(Plan::HadoopJar { jar, .. }) = yarn.plan(&tag) else { panic!("another plan") };
     let args = vec!["Main".to_owned(), "-Dmapreduce.job.tags=mine".to_owned()];
     let plan = Plan::HadoopJar { jar, args, secret_args: false, properties: BTreeMap::new() };
-    let launch = foggara_engines::Launch {
-        tag: &tag,
-        job_type: "Java",
-        job_name: "job",
-        plan: Some(&plan),
-        urls: &BTreeMap::new(),
-        workspace: yarn.place.workspace(&tag),
-        logs: yarn.place.path("logs"),
-        kill_grace: yarn.place.kill_grace,
-    };
-    let refused = yarn.engine.launch(launch).await;
+    let refused = yarn.launch_plan(&tag, &plan).await;
     assert!(matches!(&refused, Err(EngineError::Refused(why)) if why.contains("mapreduce.job.tags")), "{refused:?}");
+}
+
+/// What each kind of job is for its client; no setting stands among the words.
+#[tokio::test]
+async fn clients_are_called_as_hadoop_has_it() {
+    let yarn = Yarn::new(Way::Client, 1);
+    let ws = |name: &str| yarn.place.workspace(&yarn.place.tag(name));
+    let put = |name: &str, file: &str| {
+        let path = ws(name).join(file);
+        fs::write(&path, "PK").expect("written");
+        path
+    };
+    let hidden = || BTreeMap::from([("fs.s3a.secret.key".to_owned(), "very-secret".to_owned())]);
+    let texts = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let java = Plan::Java {
+        class_path: vec![put("java", "a.jar")],
+        main_class: "org.example.Main".to_owned(),
+        java_opts: Vec::new(),
+        args: texts(&["in", "out"]),
+        properties: hidden(),
+    };
+    let by_class = Plan::MapReduce {
+        jars: vec![put("mr", "a.jar"), put("mr", "b.jar")],
+        input: "/in".to_owned(),
+        output: "hdfs://nn/out".to_owned(),
+        properties: [hidden(), [("mapred.mapper.class".to_owned(), "M".to_owned())].into()]
+            .into_iter()
+            .flatten()
+            .collect(),
+    };
+    let streaming = Plan::Streaming {
+        mapper: texts(&["cat"]),
+        reducer: texts(&["uniq", "-c"]),
+        input: "/in".to_owned(),
+        output: "/out".to_owned(),
+        reducers: 2,
+        env: BTreeMap::new(),
+        properties: hidden(),
+    };
+    let copy = Plan::DistCp {
+        sources: texts(&["hdfs://nn/a"]),
+        destination: "s3a://b/c".to_owned(),
+        options: CopyOptions { update: true, at_once: 3, ..CopyOptions::default() },
+        settings: HiddenSettings(hidden()),
+        project: String::new(),
+    };
+    let pig = Plan::Pig {
+        script: put("pig", "script.pig"),
+        libs: Vec::new(),
+        params: [("INPUT".to_owned(), "/in".to_owned())].into(),
+        args: Vec::new(),
+        properties: hidden(),
+    };
+    let (pig_ws, mr_ws) = (ws("pig"), ws("mr"));
+    for (name, plan, words) in [
+        ("java", java, "org.example.Main in out".to_owned()),
+        ("mr", by_class, format!("io.foggara.MapReduce {}", mr_ws.join(".job.xml").display())),
+        (
+            "streaming",
+            streaming,
+            format!(
+                "jar {} -input /in -output /out -mapper cat -reducer uniq -c",
+                yarn.place.path("hadoop/share/hadoop/tools/lib/hadoop-streaming-3.jar").display()
+            ),
+        ),
+        ("copy", copy, "distcp -update -m 3 hdfs://nn/a s3a://b/c".to_owned()),
+        (
+            "pig",
+            pig,
+            format!(
+                "-x mapreduce -param_file {} -f {}",
+                pig_ws.join(".pig.params").display(),
+                pig_ws.join("script.pig").display()
+            ),
+        ),
+    ] {
+        let tag = yarn.place.tag(name);
+        let launched = yarn.launch_plan(&tag, &plan).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        until("its application", || async { (yarn.fake.applications(tag.as_str()).len() == 1).then_some(()) }).await;
+        let called = fs::read_to_string(ws(name).join("called")).expect("called");
+        assert_eq!(called.trim_end(), words, "{name}");
+        let site = fs::read_to_string(ws(name).join(".hadoop-conf/core-site.xml")).expect("settings");
+        assert!(site.contains("very-secret") && site.contains(tag.as_str()), "{name}: {site}");
+        yarn.fake.finish(tag.as_str(), "SUCCEEDED", "");
+        fs::write(ws(name).join("over"), "0").expect("told");
+        assert_eq!(yarn.end(&tag, &launched.reference).await.outcome, Outcome::Succeeded, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use foggara_domain::{
     plan::Plan,
 };
 use foggara_engines::{
-    Ended, Engine, EngineError, JobRef, Observed, Plugin, Stop, Stream, Voided, local::LocalSettings,
+    Ended, Engine, EngineError, JobRef, Launch, Launched, Observed, Plugin, Stop, Stream, Voided, local::LocalSettings,
     plugins::yarn::YarnPlugin, remote::RemoteSettings,
 };
 use foggara_testkit::{api::http, yarn::FakeYarn};
@@ -136,12 +136,16 @@ impl Yarn {
         let urls = fake.urls();
         let first = urls.split(',').next().unwrap_or_default();
         script(&place.path("spark/bin/spark-submit"), &SPARK_SUBMIT.replace("URL", first));
-        script(&place.path("hadoop/bin/hadoop"), &HADOOP.replace("URL", first));
+        for client in ["hadoop/bin/hadoop", "pig/bin/pig"] {
+            script(&place.path(client), &HADOOP.replace("URL", first));
+        }
+        script(&place.path("hadoop/share/hadoop/tools/lib/hadoop-streaming-3.jar"), "");
         fs::create_dir(place.path("conf")).expect("made");
         fs::write(place.path("conf/yarn-site.xml"), "<configuration/>").expect("written");
         let mut settings = json!({
             "resource_manager": urls, "user": "alice", "submit_margin": 1, "queue": "default",
             "hadoop_conf_dir": place.path("conf"), "hadoop_home": place.path("hadoop"),
+            "pig_home": place.path("pig"),
         });
         change(&mut settings);
         let engine = plugin(&place).engine(&cluster(&settings)).expect("an engine");
@@ -152,6 +156,20 @@ impl Yarn {
         let tag = self.place.tag(name);
         let launched = (self as &dyn Rig).launch(&tag).await.expect("launched");
         (tag, launched.reference)
+    }
+
+    async fn launch_plan(&self, tag: &Tag, plan: &Plan) -> Result<Launched, EngineError> {
+        let launch = Launch {
+            tag,
+            job_type: "Java",
+            job_name: "job",
+            plan: Some(plan),
+            urls: &BTreeMap::new(),
+            workspace: self.place.workspace(tag),
+            logs: self.place.path("logs").join(tag.as_str()),
+            kill_grace: self.place.kill_grace,
+        };
+        self.engine.launch(launch).await
     }
 
     async fn observed(&self, tag: &Tag, reference: &str) -> Result<Observed, EngineError> {
@@ -183,10 +201,10 @@ impl Engine for Again {
     fn changed(&self) -> Arc<tokio::sync::Notify> {
         self.0.changed()
     }
-    async fn find(&self, job: JobRef<'_>) -> Result<Option<foggara_engines::Launched>, EngineError> {
+    async fn find(&self, job: JobRef<'_>) -> Result<Option<Launched>, EngineError> {
         self.0.find(job).await
     }
-    async fn launch(&self, launch: foggara_engines::Launch<'_>) -> Result<foggara_engines::Launched, EngineError> {
+    async fn launch(&self, launch: Launch<'_>) -> Result<Launched, EngineError> {
         self.0.launch(launch).await
     }
     async fn void(&self, job: JobRef<'_>, why: &str) -> Result<Voided, EngineError> {

@@ -106,7 +106,7 @@ async fn two_clusters_with_one_address_leave_each_other_alone() -> Result<()> {
     // Several rounds of both sweeps.
     let asked = place.kubernetes.asked().len();
     until("both have looked", SOON, || async { (place.kubernetes.asked().len() > asked + 60).then_some(()) }).await?;
-    assert_eq!(place.living(), [pod.clone()]);
+    assert_eq!(place.living(), std::slice::from_ref(&pod));
     place.kubernetes.end(&pod, 3, "Error");
     let row = place.world.wait(&one, &["FAILED"]).await?;
     assert_eq!(row["return_code"], "3", "{row}");
@@ -121,7 +121,7 @@ async fn silence_is_no_end() -> Result<()> {
     place.kubernetes.set_deaf(true);
     place.world.restart_hard().await?;
     place.world.api.delete(&format!("/job-executions/{id}")).await?;
-    assert_eq!(place.living(), [pod.clone()]);
+    assert_eq!(place.living(), std::slice::from_ref(&pod));
     place.kubernetes.set_deaf(false);
     until("nothing of it lives", SOON, || async { place.living().is_empty().then_some(()) }).await?;
     place.world.wait_gone(&id).await

@@ -13,7 +13,7 @@ import sys
 MAY_IMPORT = {
     "foggara-api": {"foggara-app", "foggara-identity", "foggara-domain"},
     "foggara-app": {"foggara-identity", "foggara-stores", "foggara-engines", "foggara-db", "foggara-domain"},
-    "foggara-stores": {"foggara-db", "foggara-domain"},
+    "foggara-stores": {"foggara-identity", "foggara-db", "foggara-domain"},
     "foggara-identity": {"foggara-db", "foggara-domain"},
     "foggara-engines": {"foggara-domain"},
     "foggara-sqljob": {"foggara-domain"},

@@ -238,3 +238,31 @@ async fn one_is_scaled_serves_as_an_external_one_and_is_deleted_with_a_running_j
     tags.push(job);
     nothing_left(&world, &tags).await
 }
+
+/// The drivers run on a worker, and no process of this server's is behind them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drivers_run_on_workers_when_the_cluster_says_so() -> Result<()> {
+    let world = world().await?;
+    let _sweep = Sweep::of(&world);
+    let mut body = spark("R", 1, 1400);
+    body["cluster_configs"] = json!({"spark": {"deploy": "rest"}});
+    body["node_groups"][1]["node_configs"]["spark"]["cores"] = json!(3);
+    let id = make(&world.api, body).await?;
+    settles(&world, &id, "Active").await?;
+    let template = pyspark(&world).await?;
+    let master = sums(&world, &id, &template).await?;
+    assert!(master.starts_with("spark://"), "{master}");
+
+    let at_work = world.server.dir.join("at-work");
+    let body = json!({"job_configs": {"configs": quick(), "args": [at_work]}});
+    let job = execute_on(&world.api, &id, &template, body).await?;
+    wait::until("the job is at work", LONG, || async { at_work.exists().then_some(()) }).await?;
+    let row = world.api.execution(&job).await?;
+    assert!(text(&row, "engine_job_id").starts_with("driver-"), "{row}");
+    world.api.delete(&format!("/job-executions/{job}")).await?;
+    world.wait_gone(&job).await?;
+    assert_eq!(tagged(&job), Vec::<i32>::new(), "the program in Python outlived its driver");
+    world.api.delete(&format!("/clusters/{id}")).await?;
+    vanishes(&world, &id).await?;
+    nothing_left(&world, &[job]).await
+}

@@ -7,6 +7,7 @@ pub mod processes;
 pub mod program;
 pub mod proxy;
 pub mod s3;
+mod service;
 pub mod storm;
 pub mod swift;
 pub mod wait;

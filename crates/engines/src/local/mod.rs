@@ -38,31 +38,30 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-pub use self::sql::{SqlEngine, SqlSettings};
-pub(crate) use self::{
-    attempt::create,
-    command::{Command, private},
-    sql::{TIME_LIMIT, results_folder, time_limit},
-};
-
 use async_trait::async_trait;
 use foggara_domain::{Tag, plan::PlanKind};
 use tokio::sync::Notify;
 
-pub use self::distcp::{CopySettings, CopyTask};
-pub(crate) use self::find::python_of_spark;
-pub(crate) use self::processes::{Found, signal_all, tagged};
+pub(crate) use self::{
+    attempt::create,
+    client::{ClientState, Role},
+    command::{Command, private},
+    find::python_of_spark,
+    logs::read as read_log,
+    on_yarn::{YarnClients, ability as ability_on_yarn},
+    processes::{Found, signal_all, tagged},
+    spark::properties,
+    sql::{TIME_LIMIT, results_folder, time_limit},
+};
 use self::{
     attempt::{Attempt, Decision},
     lost::Lost,
     processes::boot_id,
     watch::Watch,
 };
-pub(crate) use self::{
-    client::{ClientState, Role},
-    logs::read as read_log,
-    on_yarn::{YarnClients, ability as ability_on_yarn},
-    spark::properties,
+pub use self::{
+    distcp::{CopySettings, CopyTask},
+    sql::{SqlEngine, SqlSettings},
 };
 use crate::{
     Ability, Engine, EngineError, JobRef, Launch, Launched, LogPiece, Observed, Results, Stop, Stream, Voided,

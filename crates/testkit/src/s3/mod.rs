@@ -19,7 +19,8 @@ use axum::{
 use futures::stream;
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
-use tokio::sync::oneshot;
+
+use crate::service::{Port, Service};
 
 /// The account that the fake knows.
 pub const ACCESS_KEY: &str = "AKIDFOGGARATEST";
@@ -61,7 +62,7 @@ struct Held {
 pub struct FakeS3 {
     address: SocketAddr,
     held: Arc<Mutex<Held>>,
-    _end: oneshot::Sender<()>,
+    _service: Service,
 }
 
 fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
@@ -77,22 +78,10 @@ impl FakeS3 {
             ..Held::default()
         };
         let held = Arc::new(Mutex::new(held));
-        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let (end, ended) = oneshot::channel::<()>();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let routes = Router::new().fallback(answer).with_state(Arc::clone(&held));
-        std::thread::spawn(move || {
-            runtime.block_on(async {
-                let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-                tokio::select! {
-                    _ = axum::serve(listener, routes) => {}
-                    _ = ended => {}
-                }
-            });
-        });
-        Ok(Self { address, held, _end: end })
+        let port = Port::free()?;
+        let address = port.address;
+        let service = port.serve(Router::new().fallback(answer).with_state(Arc::clone(&held)))?;
+        Ok(Self { address, held, _service: service })
     }
 
     /// `http://host:port`

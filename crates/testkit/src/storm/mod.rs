@@ -21,7 +21,8 @@ use axum::{
 };
 use futures::stream;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+
+use crate::service::{Port, Service};
 
 /// The stand-in: `storm jar [-c k=v].. [--jars J] JAR CLASS NAME ARGS..` as Storm's client takes it. Its class is not run; it submits a
 /// topology of the name, which for Pyleus stands in the jar.
@@ -95,7 +96,7 @@ struct Held {
 pub struct FakeStorm {
     address: SocketAddr,
     held: Arc<Mutex<Held>>,
-    _end: oneshot::Sender<()>,
+    _service: Service,
 }
 
 fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
@@ -106,22 +107,10 @@ impl FakeStorm {
     /// Starts it on a free port, on a thread of its own.
     pub fn start() -> io::Result<Self> {
         let held = Arc::new(Mutex::new(Held::default()));
-        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let (end, ended) = oneshot::channel::<()>();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let routes = Router::new().fallback(answer).with_state(Arc::clone(&held));
-        std::thread::spawn(move || {
-            runtime.block_on(async {
-                let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-                tokio::select! {
-                    _ = axum::serve(listener, routes) => {}
-                    _ = ended => {}
-                }
-            });
-        });
-        Ok(Self { address, held, _end: end })
+        let port = Port::free()?;
+        let address = port.address;
+        let service = port.serve(Router::new().fallback(answer).with_state(Arc::clone(&held)))?;
+        Ok(Self { address, held, _service: service })
     }
 
     /// Address of the UI.

@@ -18,7 +18,8 @@ use axum::{
 };
 use md5::{Digest, Md5};
 use objects::Object;
-use tokio::sync::oneshot;
+
+use crate::service::{Port, Service};
 
 /// A user, in the domain `Default`.
 pub const USER: &str = "ada";
@@ -66,7 +67,7 @@ impl Held {
 pub struct FakeSwift {
     address: SocketAddr,
     held: Arc<Mutex<Held>>,
-    _end: oneshot::Sender<()>,
+    _service: Service,
 }
 
 fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
@@ -81,9 +82,8 @@ pub fn md5_of(bytes: &[u8]) -> String {
 impl FakeSwift {
     /// Starts it on a free port with empty containers, on a thread of its own.
     pub fn start(containers: &[&str]) -> anyhow::Result<Self> {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
+        let port = Port::free()?;
+        let address = port.address;
         let held = Held {
             address: address.to_string(),
             containers: containers.iter().map(|container| ((*container).to_owned(), BTreeMap::new())).collect(),
@@ -92,19 +92,8 @@ impl FakeSwift {
             ..Held::default()
         };
         let held = Arc::new(Mutex::new(held));
-        let (end, ended) = oneshot::channel::<()>();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let routes = Router::new().fallback(answer).with_state(Arc::clone(&held));
-        std::thread::spawn(move || {
-            runtime.block_on(async {
-                let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-                tokio::select! {
-                    _ = axum::serve(listener, routes) => {}
-                    _ = ended => {}
-                }
-            });
-        });
-        Ok(Self { address, held, _end: end })
+        let service = port.serve(Router::new().fallback(answer).with_state(Arc::clone(&held)))?;
+        Ok(Self { address, held, _service: service })
     }
 
     /// `http://host:port/v3`

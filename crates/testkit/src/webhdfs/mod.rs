@@ -20,7 +20,8 @@ use axum::{
 };
 use percent_encoding::percent_decode_str;
 use serde_json::json;
-use tokio::sync::oneshot;
+
+use crate::service::{Port, Service};
 
 /// Nobody of this name may use anything.
 pub const STRANGER: &str = "stranger";
@@ -75,7 +76,7 @@ type Shared = Arc<Mutex<Held>>;
 pub struct FakeHdfs {
     namenodes: [SocketAddr; 2],
     held: Shared,
-    _end: oneshot::Sender<()>,
+    _services: [Service; 3],
 }
 
 fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
@@ -85,32 +86,18 @@ fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
 impl FakeHdfs {
     /// Starts it on free ports without files, on a thread of its own. The first namenode is active.
     pub fn start() -> anyhow::Result<Self> {
-        let listen = || {
-            let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-            listener.set_nonblocking(true)?;
-            Ok::<_, std::io::Error>((listener.local_addr()?, listener))
-        };
-        let ((first, at_first), (second, at_second), (data, at_data)) = (listen()?, listen()?, listen()?);
-        let held: Shared = Arc::new(Mutex::new(Held { datanode: format!("http://{data}"), ..Held::default() }));
+        let (first, second, data) = (Port::free()?, Port::free()?, Port::free()?);
+        let held: Shared =
+            Arc::new(Mutex::new(Held { datanode: format!("http://{}", data.address), ..Held::default() }));
         let namenode = |number: usize| {
             let held = Arc::clone(&held);
             Router::new().fallback(move |request| namenode::answer(held, number, request))
         };
         let of_data = Arc::clone(&held);
         let datanode = Router::new().fallback(move |request| datanode::answer(of_data, request));
-        let servers = [(at_first, namenode(0)), (at_second, namenode(1)), (at_data, datanode)];
-        let (end, ended) = oneshot::channel::<()>();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        std::thread::spawn(move || {
-            runtime.block_on(async {
-                for (listener, routes) in servers {
-                    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-                    tokio::spawn(async move { axum::serve(listener, routes).await });
-                }
-                let _ = ended.await;
-            });
-        });
-        Ok(Self { namenodes: [first, second], held, _end: end })
+        let namenodes = [first.address, second.address];
+        let services = [first.serve(namenode(0))?, second.serve(namenode(1))?, data.serve(datanode)?];
+        Ok(Self { namenodes, held, _services: services })
     }
 
     /// `host:port` of a namenode, 0 or 1.

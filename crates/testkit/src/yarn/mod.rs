@@ -12,7 +12,8 @@ use std::{
 };
 
 use axum::Router;
-use tokio::sync::oneshot;
+
+use crate::service::{Port, Service};
 
 /// The cookie that the fake takes when it asks for Kerberos.
 pub const COOKIE: &str = "u=foggara&p=foggara@EXAMPLE&t=kerberos&e=1&s=the-signature-of-the-fake";
@@ -59,7 +60,7 @@ struct Held {
 #[derive(Debug)]
 pub struct FakeYarn {
     held: Arc<Mutex<Held>>,
-    _ends: Vec<oneshot::Sender<()>>,
+    _services: Vec<Service>,
 }
 
 fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
@@ -70,26 +71,14 @@ impl FakeYarn {
     /// Starts so many ResourceManagers on free ports, on threads of their own. The first is active.
     pub fn start(managers: usize) -> anyhow::Result<Self> {
         let held = Arc::new(Mutex::new(Held { started: 1_700_000_000_000, ..Held::default() }));
-        let mut ends = Vec::new();
+        let mut services = Vec::new();
         for index in 0..managers {
-            let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-            listener.set_nonblocking(true)?;
-            lock(&held).addresses.push(listener.local_addr()?);
-            let (end, ended) = oneshot::channel::<()>();
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let port = Port::free()?;
+            lock(&held).addresses.push(port.address);
             let routes = Router::new().fallback(answers::answer).with_state((Arc::clone(&held), index));
-            std::thread::spawn(move || {
-                runtime.block_on(async {
-                    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-                    tokio::select! {
-                        _ = axum::serve(listener, routes) => {}
-                        _ = ended => {}
-                    }
-                });
-            });
-            ends.push(end);
+            services.push(port.serve(routes)?);
         }
-        Ok(Self { held, _ends: ends })
+        Ok(Self { held, _services: services })
     }
 
     /// The addresses with commas between them.

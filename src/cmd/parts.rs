@@ -96,6 +96,7 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
             result_rows: config.sql.result_rows,
             memory_mb: config.sql.memory_mb,
             time_limit_seconds: config.sql.time_limit,
+            metastore: None,
         },
         hive: None,
         spark_home: config.local.spark_home.clone(),

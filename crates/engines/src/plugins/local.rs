@@ -9,9 +9,10 @@ use foggara_domain::{
 };
 use serde_json::{Map, Value, json};
 
+use super::metastore::{METASTORE, METASTORE_TEXT, metastore};
 use crate::{
     Ability, Engine,
-    local::{Local, LocalSettings},
+    local::{Local, LocalSettings, SqlSettings},
     plugin::{Binding, ConfigItem, ConfigKind, Description, HostSize, Look, Plugin, Proof, setting},
 };
 
@@ -49,6 +50,15 @@ impl LocalPlugin {
                     "MiB of memory that each process of a job may have; without it there is no limit",
                     Value::Null,
                 ),
+                ConfigItem {
+                    target: TARGET,
+                    name: METASTORE,
+                    text: METASTORE_TEXT,
+                    kind: ConfigKind::Text,
+                    default: Value::Null,
+                    of_node: false,
+                    operator: false,
+                },
             ],
         };
         Ok(Self { any: Local::new(settings.clone())?, settings, description })
@@ -114,6 +124,7 @@ impl Plugin for LocalPlugin {
     }
 
     fn check(&self, cluster: &Cluster, host: HostSize) -> Result<(), String> {
+        metastore(cluster, TARGET)?;
         let slots = self.slots(cluster)?;
         if slots == 0 {
             return Err("the cluster has no slot: give a node group a count of at least 1".to_owned());
@@ -135,6 +146,7 @@ impl Plugin for LocalPlugin {
         let settings = LocalSettings {
             max_running: self.slots(cluster)?,
             memory_mb: Self::memory(cluster)?,
+            sql: SqlSettings { metastore: metastore(cluster, TARGET)?, ..self.settings.sql.clone() },
             ..self.settings.clone()
         };
         let engine = Local::new(settings).map_err(|error| format!("the local engine: {error}"))?;

@@ -24,9 +24,10 @@ use foggara_domain::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::metastore::{METASTORE, METASTORE_TEXT, metastore};
 use crate::{
     Ability, Engine,
-    local::{Local, LocalSettings, SparkCluster, spark_home},
+    local::{Local, LocalSettings, SparkCluster, SqlSettings, spark_home},
     plugin::{Binding, ConfigItem, ConfigKind, Description, HostSize, Look, Plugin, Proof, setting},
     remote::{Remote, RemoteSettings},
     spark_rest::SparkRest,
@@ -101,6 +102,7 @@ impl SparkPlugin {
                     true,
                 ),
                 item("max_running", "Jobs that run at once; further ones wait", number, json!(JOBS), false),
+                item(METASTORE, METASTORE_TEXT, text, Value::Null, false),
                 item(
                     "master",
                     "Address of a master that runs elsewhere, spark://host:port: nothing is started then",
@@ -383,6 +385,7 @@ impl Plugin for SparkPlugin {
 
     fn check(&self, cluster: &Cluster, host: HostSize) -> Result<(), String> {
         setting(cluster, None, TARGET, "max_running", JOBS)?;
+        metastore(cluster, TARGET)?;
         match Self::external(cluster) {
             Some(master) => Self::check_external(cluster, master),
             None => self.check_managed(cluster, host),
@@ -414,6 +417,7 @@ impl Plugin for SparkPlugin {
             plugin: "spark",
             max_running: usize::try_from(jobs).unwrap_or(usize::MAX),
             spark_cluster: master.map(|master| SparkCluster { master, executor_mb: least }),
+            sql: SqlSettings { metastore: metastore(cluster, TARGET)?, ..self.settings.sql.clone() },
             ..self.settings.clone()
         };
         Ok(Arc::new(Local::new(settings).map_err(|error| format!("the local engine: {error}"))?))

@@ -9,7 +9,8 @@ use std::{
 };
 
 use foggara_domain::{
-    plan::{Plan, PlanKind},
+    plan::{Plan, PlanKind, SqlScript},
+    sql::SqlDialect,
     status::Outcome,
 };
 use foggara_engines::{Ability, Engine, EngineError};
@@ -173,6 +174,32 @@ async fn pig_gets_params_and_settings_in_files_and_none_on_the_command_line() {
     }
     let home = place.path("jdk").canonicalize().expect("there");
     assert!(told.contains(&format!("env JAVA_HOME={}", home.display())), "{told:?}");
+}
+
+/// The metastore of a cluster reaches Spark, and the embedded engine is no way around it.
+#[tokio::test]
+async fn sql_of_a_cluster_with_a_metastore_goes_there() {
+    let mut place = host("17.0.1");
+    place.settings.sql.metastore = Some("thrift://hms:9083".to_owned());
+    let engine = place.again();
+    let sql = |engine: Option<&str>| Plan::Sql {
+        script: SqlScript::Text("SELECT 1".to_owned()),
+        dialect: SqlDialect::Hive,
+        database: None,
+        variables: BTreeMap::new(),
+        settings: BTreeMap::new(),
+        engine: engine.map(str::to_owned),
+        project: "p".to_owned(),
+    };
+    let tag = place.tag("sql");
+    place.launch_on(&engine, &tag, &sql(None)).await.expect("launched");
+    place.end(&tag).await;
+    let out = place.out(&tag).await;
+    assert!(out.contains("prop spark.hadoop.hive.metastore.uris=thrift://hms:9083"), "{out}");
+    match place.launch_on(&engine, &place.tag("embedded"), &sql(Some("embedded"))).await {
+        Err(EngineError::Refused(why)) => assert!(why.contains("thrift://hms:9083"), "{why}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]

@@ -33,6 +33,8 @@ pub struct SqlSettings {
     pub memory_mb: u64,
     /// Seconds that a script may take; 0 means no limit.
     pub time_limit_seconds: u64,
+    /// Hive's metastore, `thrift://host:port`, whose tables the jobs of a cluster see on Spark in place of the project's own.
+    pub metastore: Option<String>,
 }
 
 /// What runs statements.
@@ -84,8 +86,17 @@ pub(super) fn command(
     let mut given = given.clone();
     let time_limit = time_limit(&given, settings)?;
     given.remove(TIME_LIMIT);
-    // Spark does not speak Presto's words.
+    // Spark does not speak Presto's words, and only Spark speaks to a metastore.
     let wanted = if *dialect == SqlDialect::Presto { Some("embedded") } else { engine.as_deref() };
+    let wanted = match (&settings.sql.metastore, wanted) {
+        (Some(_), None) => Some("spark"),
+        (Some(address), Some("embedded")) => {
+            return Err(format!(
+                "the tables of this cluster are those of the metastore {address}, which the embedded SQL engine does not know"
+            ));
+        }
+        (_, wanted) => wanted,
+    };
     let engine = chosen(wanted, settings)?;
     let home = settings.data_dir.join("sql").join(project).join(engine.name());
     let (catalogue, warehouse, results) = (home.join("catalogue"), home.join("warehouse"), results_folder(logs));
@@ -127,6 +138,9 @@ pub(super) fn command(
         .collect();
     // A cast that fails gives NULL, as in Hive, in Spark 3 and in the embedded engine; a job may wish otherwise.
     conf.entry("spark.sql.ansi.enabled".to_owned()).or_insert_with(|| "false".to_owned());
+    if let Some(address) = &settings.sql.metastore {
+        conf.entry("spark.hadoop.hive.metastore.uris".to_owned()).or_insert_with(|| address.clone());
+    }
     conf.extend([
         ("spark.sql.catalogImplementation".to_owned(), "hive".to_owned()),
         ("spark.sql.warehouse.dir".to_owned(), warehouse.display().to_string()),

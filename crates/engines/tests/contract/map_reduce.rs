@@ -59,7 +59,7 @@ async fn settings_are_in_files_that_only_the_job_reads() {
     let conf = workspace.join(".hadoop-conf");
     let hadoop = place.path("spark").join("jars/hadoop-client-api-3.jar");
     let class_path = [&conf, &workspace.join(".launcher"), &hadoop, &jar].map(|path| path.display().to_string());
-    let job = conf.join("job.xml");
+    let job = workspace.join(".job.xml");
     assert_eq!(words, ["-cp", &class_path.join(":"), "io.foggara.MapReduce", &job.display().to_string()]);
     let text = fs::read_to_string(&job).expect("there");
     for (key, value) in [
@@ -71,7 +71,7 @@ async fn settings_are_in_files_that_only_the_job_reads() {
         assert!(text.contains(&format!("<name>{key}</name><value>{value}</value>")), "{key}: {text}");
     }
     assert!(!text.contains("/etc/passwd") && !text.contains("/elsewhere"), "{text}");
-    for name in ["job.xml", "core-site.xml", "mapred-site.xml"] {
+    for name in ["../.job.xml", "core-site.xml", "mapred-site.xml"] {
         let mode = fs::metadata(conf.join(name)).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }

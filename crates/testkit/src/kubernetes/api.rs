@@ -86,7 +86,6 @@ fn refusal(code: u16, reason: &str, message: &str) -> Response {
 impl Held {
     fn say(&mut self, code: StatusCode, value: &Value) -> Response {
         let text = value.to_string();
-        self.sent += text.len() as u64;
         (code, [(header::CONTENT_TYPE, "application/json")], text).into_response()
     }
 
@@ -281,7 +280,6 @@ impl Held {
         }
         let limit = query.get("limitBytes").and_then(|limit| limit.parse().ok()).unwrap_or(usize::MAX);
         bytes.truncate(limit);
-        self.sent += bytes.len() as u64;
         (StatusCode::OK, [(header::CONTENT_TYPE, "text/plain")], bytes).into_response()
     }
 }

@@ -58,8 +58,6 @@ struct Held {
     is_lost: bool,
     /// Method and path with query of each request.
     asked: Vec<String>,
-    /// Bytes of bodies that were sent.
-    sent: u64,
 }
 
 /// The fake; it ends when it is dropped.
@@ -256,10 +254,5 @@ impl FakeKubernetes {
     /// Method and path with query of all requests.
     pub fn asked(&self) -> Vec<String> {
         lock(&self.held).asked.clone()
-    }
-
-    /// Bytes of bodies that it sent.
-    pub fn sent(&self) -> u64 {
-        lock(&self.held).sent
     }
 }

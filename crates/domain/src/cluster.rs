@@ -243,6 +243,36 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// A cluster of the program itself (decision 15): public, protected, active, without nodes; with these settings of its plugin.
+    pub fn of_program(name: &str, plugin: &str, configs: Map<String, Value>, at: Timestamp) -> Self {
+        let mut settings = ClusterSettings::default();
+        if !configs.is_empty() {
+            settings.cluster_configs.insert(plugin.to_owned(), Value::Object(configs));
+        }
+        Self {
+            id: ClusterId::new(),
+            project: ProjectId::system(),
+            name: name.to_owned(),
+            description: None,
+            plugin: plugin.to_owned(),
+            version: "1.0".to_owned(),
+            status: ClusterStatus::Active,
+            status_description: String::new(),
+            settings,
+            template: None,
+            keypair: None,
+            is_transient: false,
+            info: Map::new(),
+            is_public: Flag::On,
+            is_protected: Flag::On,
+            host: None,
+            revision: 1,
+            created_at: at,
+            updated_at: None,
+            node_groups: Vec::new(),
+        }
+    }
+
     /// Whether jobs may run on it.
     pub fn is_active(&self) -> bool {
         self.status == ClusterStatus::Active

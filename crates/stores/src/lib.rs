@@ -26,7 +26,7 @@ pub use http::HttpStore;
 pub use internal::InternalStore;
 pub use limits::fetch_into_file;
 pub use listing::{FileEntry, Listing, below};
-pub use local::{LocalRoots, LocalStore};
+pub use local::{LocalRoots, LocalStore, file_content};
 pub use mounts::{MountStore, Mounts};
 pub use reach::Reach;
 pub use s3::{S3Settings, S3Store};

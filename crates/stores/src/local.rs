@@ -89,6 +89,19 @@ impl Roots for LocalRoots {
     }
 }
 
+/// The bytes of a file of this host, whatever the roots: for callers that know it to be theirs.
+pub async fn file_content(path: &Path) -> Result<Content, StoreError> {
+    let path = path.to_owned();
+    let file = open(&path).await.map_err(|error| failed(&path, &error))?;
+    let metadata = file.metadata().await.map_err(|error| failed(&path, &error))?;
+    if !metadata.is_file() {
+        return Err(StoreError::NotFound(format!("{} is not a file", path.display())));
+    }
+    let stream =
+        ReaderStream::with_capacity(file, PIECE).map(move |piece| piece.map_err(|error| failed(&path, &error)));
+    Ok(Content { size: Some(metadata.len()), stream: stream.boxed() })
+}
+
 /// The store of `file` urls and of `hdfs` urls without a host.
 pub struct LocalStore<R>(R);
 
@@ -106,15 +119,7 @@ impl<R: Roots + Clone + 'static> Store for LocalStore<R> {
     }
 
     async fn open(&self, url: &Url, _access: &Access<'_>) -> Result<Content, StoreError> {
-        let path = self.path(url)?;
-        let file = open(&path).await.map_err(|error| failed(&path, &error))?;
-        let metadata = file.metadata().await.map_err(|error| failed(&path, &error))?;
-        if !metadata.is_file() {
-            return Err(StoreError::NotFound(format!("{} is not a file", path.display())));
-        }
-        let stream =
-            ReaderStream::with_capacity(file, PIECE).map(move |piece| piece.map_err(|error| failed(&path, &error)));
-        Ok(Content { size: Some(metadata.len()), stream: stream.boxed() })
+        file_content(&self.path(url)?).await
     }
 
     async fn list(&self, url: &Url, _access: &Access<'_>) -> Result<Listing, StoreError> {

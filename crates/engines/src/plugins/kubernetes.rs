@@ -235,39 +235,14 @@ impl Plugin for KubernetesPlugin {
 
 #[cfg(test)]
 mod tests {
-    use foggara_domain::{
-        ClusterId, ProjectId, Timestamp,
-        cluster::{ClusterSettings, ClusterStatus},
-        flag::Flag,
-    };
+    use foggara_domain::Timestamp;
     use foggara_testkit::kubernetes::{ACCOUNT, FakeKubernetes, NAMESPACE};
 
     use super::*;
 
     fn cluster(configs: &Value) -> Cluster {
-        let configs = serde_json::from_value(json!({TARGET: configs})).expect("settings");
-        Cluster {
-            id: ClusterId::new(),
-            project: ProjectId::system(),
-            name: "k8s".to_owned(),
-            description: None,
-            plugin: "kubernetes".to_owned(),
-            version: "1.0".to_owned(),
-            status: ClusterStatus::Active,
-            status_description: String::new(),
-            settings: ClusterSettings { cluster_configs: configs, ..ClusterSettings::default() },
-            template: None,
-            keypair: None,
-            is_transient: false,
-            info: Map::new(),
-            is_public: Flag::On,
-            is_protected: Flag::On,
-            host: None,
-            revision: 1,
-            created_at: Timestamp::from_micros(0),
-            updated_at: None,
-            node_groups: Vec::new(),
-        }
+        let configs = configs.as_object().cloned().expect("settings");
+        Cluster::of_program("k8s", TARGET, configs, Timestamp::from_micros(0))
     }
 
     fn plugin() -> KubernetesPlugin {

@@ -15,7 +15,7 @@ use foggara_testkit::kubernetes::{ACCOUNT, CA, FakeKubernetes, NAMESPACE};
 use serde_json::{Map, json};
 
 use crate::{
-    place::{Place, until},
+    place::{Place, end_of, until},
     promises::keeps_all,
     rig::{Fault, Rig},
 };
@@ -288,13 +288,7 @@ async fn executors_that_are_left_are_alive_and_are_removed() {
     .await;
     assert_eq!(rig.engine.list(&rig.place.prefix).await, Ok(vec![tag.clone()]));
     rig.fake.lose_node(false);
-    let ended = until("the end", || async {
-        match rig.engine.observe(JobRef::from(&tag)).await.expect("an answer") {
-            Observed::Ended(ended) => Some(ended),
-            _ => None,
-        }
-    })
-    .await;
+    let ended = end_of(&rig.engine, JobRef::from(&tag)).await;
     assert_eq!((ended.outcome, ended.exit_code), (Outcome::Failed, Some(137)));
     assert!(ended.reason.as_deref().is_some_and(|why| why.starts_with("OOMKilled")), "{ended:?}");
     assert_eq!(rig.fake.pods(), [tag.as_str()]);

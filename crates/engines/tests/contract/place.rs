@@ -13,26 +13,31 @@ use foggara_engines::{
     Ended, Engine, EngineError, JobRef, Launch, Launched, Observed, Stream,
     local::{CopySettings, Local, LocalSettings, SqlSettings},
 };
+use foggara_testkit::wait;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
 
 /// How long anything may take.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(120);
 /// The program with the shim.
 pub const HOST: &str = env!("CARGO_BIN_EXE_engine-host");
 
 /// Asks again until there is an answer.
-pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
-    let deadline = Instant::now() + LONG;
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, ask: impl FnMut() -> F) -> T {
+    wait::until(what, LONG, ask).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The end of a job that has one; one that is absent has none.
+pub async fn end_of(engine: &dyn Engine, job: JobRef<'_>) -> Ended {
+    until("the end", || async {
+        match engine.observe(job).await.expect("an answer") {
+            Observed::Ended(ended) => Some(ended),
+            Observed::Absent { .. } => panic!("{} is absent", job.tag),
+            _ => None,
         }
-        assert!(Instant::now() < deadline, "not within {LONG:?}: {what}");
-        sleep(Duration::from_millis(10)).await;
-    }
+    })
+    .await
 }
 
 /// Living processes that carry a tag, as an outsider sees them.
@@ -177,14 +182,7 @@ impl Place {
     }
 
     pub async fn end_on(&self, engine: &Local, tag: &Tag) -> Ended {
-        until("the job ended", || async {
-            match engine.observe(JobRef::from(tag)).await.expect("an answer") {
-                Observed::Ended(ended) => Some(ended),
-                Observed::Running { .. } => None,
-                other => panic!("{other:?}"),
-            }
-        })
-        .await
+        end_of(engine, JobRef::from(tag)).await
     }
 
     async fn text(&self, tag: &Tag, stream: Stream) -> String {

@@ -1,10 +1,10 @@
 //! What every engine promises. A new engine implements [`Rig`] and passes [`keeps_all`]; nothing else is asked of it.
 
 use foggara_domain::{job_type::configs::refuse_identity_key, status::Outcome};
-use foggara_engines::{Ended, Engine, EngineError, JobRef, Observed, Stop, Stream, Voided};
+use foggara_engines::{Engine, EngineError, JobRef, Observed, Stop, Stream, Voided};
 
 use crate::{
-    place::until,
+    place::{end_of, until},
     rig::{Fault, Rig},
 };
 
@@ -26,16 +26,6 @@ pub async fn keeps_all(rig: &dyn Rig) {
 /// Nothing is known, nobody could be asked.
 fn is_unreachable<T>(answer: &Result<T, EngineError>) -> bool {
     matches!(answer, Err(EngineError::Unreachable(_) | EngineError::NotSent(_)))
-}
-
-async fn end_on(engine: &dyn Engine, job: JobRef<'_>) -> Ended {
-    until("the end", || async {
-        match engine.observe(job).await.expect("an answer") {
-            Observed::Ended(ended) => Some(ended),
-            _ => None,
-        }
-    })
-    .await
 }
 
 /// Runs and is seen; a queue before it is no fault.
@@ -117,7 +107,7 @@ async fn one_job(rig: &dyn Rig) {
     assert_eq!(again.list(&place.prefix).await, Ok(vec![tag.clone()]));
 
     again.stop(job, Stop::Gently).await.expect("stopped");
-    let ended = end_on(again.as_ref(), job).await;
+    let ended = end_of(again.as_ref(), job).await;
     assert_ne!(ended.outcome, Outcome::Succeeded);
     assert_eq!(again.stop(job, Stop::Hard).await, Ok(()), "a stop may be repeated");
     assert_eq!(engine.observe(job).await, Ok(Observed::Ended(ended)), "an end stays as it is");
@@ -142,7 +132,7 @@ async fn logs_by_offset(rig: &dyn Rig) {
         assert_eq!(from(6, 4).await, ("line".to_owned(), 10));
         assert_eq!(from(23, 100).await, (String::new(), 23));
         if rig.fault(Fault::Ends(tag.clone())).await {
-            assert_eq!(end_on(engine, job).await.outcome, Outcome::Succeeded);
+            assert_eq!(end_of(engine, job).await.outcome, Outcome::Succeeded);
             let kept = rig.restarted();
             let piece = kept.logs(job, Stream::Stdout, 11, 6).await.expect("a piece");
             assert_eq!(String::from_utf8_lossy(&piece.bytes), "second");

@@ -14,10 +14,9 @@ use std::{
 
 use bytes::Bytes;
 use foggara_domain::{ProjectId, Tag, plan::Plan};
-use foggara_stores::{Access, Content, FileEntry, StoreError, Stores, below};
-use futures::{StreamExt, TryStreamExt, stream};
+use foggara_stores::{Access, Content, FileEntry, StoreError, Stores, below, file_content};
+use futures::{StreamExt, stream};
 use sha2::{Digest, Sha256};
-use tokio_util::io::ReaderStream;
 use url::Url;
 
 use crate::ops::job_binaries::store_of;
@@ -53,16 +52,16 @@ pub(super) async fn put(
     for (path, hash) in hashes {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let url = below(&base, &format!("{hash}/{name}")).map_err(failed)?;
-        let size = tokio::fs::metadata(&path).await.map_err(|error| format!("{}: {error}", path.display()))?.len();
+        let content = file_content(&path).await.map_err(failed)?;
         // One that will soon be old enough to be removed is put anew, lest it goes while the job starts.
-        let serves = |file: &FileEntry| file.size == size && age(file).is_none_or(|age| age < KEEP / 2);
+        let serves = |file: &FileEntry| Some(file.size) == content.size && age(file).is_none_or(|age| age < KEEP / 2);
         let is_there = match store.list(&url, &access).await {
             Ok(found) => !found.is_folder && found.files.first().is_some_and(serves),
             Err(StoreError::NotFound(_)) => false,
             Err(error) => return Err(failed(error)),
         };
         if !is_there {
-            store.put(&url, content(&path, size).await.map_err(failed)?, &access).await.map_err(failed)?;
+            store.put(&url, content, &access).await.map_err(failed)?;
         }
         urls.insert(path, String::from(url));
     }
@@ -142,13 +141,6 @@ fn hash(path: &Path) -> std::io::Result<String> {
 fn whole(text: String) -> Content {
     let size = u64::try_from(text.len()).ok();
     Content { size, stream: stream::once(async { Ok(Bytes::from(text)) }).boxed() }
-}
-
-async fn content(path: &Path, size: u64) -> Result<Content, StoreError> {
-    let name = path.display().to_string();
-    let file = tokio::fs::File::open(path).await.map_err(|error| StoreError::Local(format!("{name}: {error}")))?;
-    let bytes = ReaderStream::new(file).map_err(move |error| StoreError::Local(format!("{name}: {error}")));
-    Ok(Content { size: Some(size), stream: bytes.boxed() })
 }
 
 async fn lines(note: Content) -> Result<Vec<String>, StoreError> {

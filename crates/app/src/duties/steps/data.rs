@@ -9,10 +9,9 @@ use std::{
 
 use foggara_db::data_sources;
 use foggara_domain::{DataSourceId, Execution, data_source::DataSource, drive::STAGING_DEADLINE, status::Outcome};
-use foggara_stores::{Access, Content, FileEntry, StoreError, below, fetch_into_file};
+use foggara_stores::{Access, Content, FileEntry, StoreError, below, fetch_into_file, file_content};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use tokio_util::io::ReaderStream;
 use url::Url;
 
 use super::{stage::workspace_folder, trust};
@@ -65,7 +64,7 @@ pub(super) async fn fetch_input(
                 let path = into.join(name.unwrap_or("input"));
                 make(&into).await?;
                 let content = store.open(&url, &access).await?;
-                fetch_into_file(content, &path, app.settings().staged_data).await?;
+                in_time(fetch_into_file(content, &path, app.settings().staged_data)).await?;
                 return Ok(path);
             }
         };
@@ -81,9 +80,11 @@ pub(super) async fn fetch_input(
         let fetch = |file: FileEntry| {
             let (url, access, into) = (&url, &access, &into);
             async move {
+                // First whether it is a path at all: what is called `..` lies nowhere below.
+                let from = below(url, &file.path)?;
                 let path = into.join(&file.path);
                 make(path.parent().unwrap_or(into)).await?;
-                let content = store.open(&below(url, &file.path)?, access).await?;
+                let content = store.open(&from, access).await?;
                 in_time(fetch_into_file(content, &path, app.settings().staged_data)).await.map(|_| ())
             }
         };
@@ -174,12 +175,7 @@ async fn put_all(app: &App, row: &Execution, output: &Output) -> Result<(), Stri
 }
 
 async fn put_file(app: &App, access: &Access<'_>, url: &Url, path: &Path) -> Result<(), StoreError> {
-    let local = |error: std::io::Error| StoreError::Local(format!("{}: {error}", path.display()));
-    let file = tokio::fs::File::open(path).await.map_err(local)?;
-    let size = file.metadata().await.map_err(local)?.len();
-    let name = path.display().to_string();
-    let bytes = ReaderStream::new(file).map_err(move |error| StoreError::Local(format!("{name}: {error}")));
-    let content = Content { size: Some(size), stream: bytes.boxed() };
+    let content = file_content(path).await?;
     let (store, url) = store_of(app.stores(), url.as_str())?;
     in_time(store.put(&url, content, access)).await.map(|_| ())
 }

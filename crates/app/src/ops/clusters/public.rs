@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use foggara_db::{Conn, clusters};
 use foggara_domain::{
-    ClusterId, ProjectId, Result, Timestamp,
-    cluster::{Cluster, ClusterSettings, ClusterStatus},
-    flag::Flag,
+    ProjectId, Result, Timestamp,
+    cluster::{Cluster, ClusterStatus},
 };
 use foggara_engines::{Plugins, plugin::HostSize};
 use serde_json::{Map, Value};
@@ -33,15 +32,12 @@ const GONE: &str = "the server's configuration does not name it any more";
 impl OperatorCluster {
     /// The cluster as it is stored. A status that is not Active says what is wrong with the configuration.
     pub fn cluster(&self, plugins: &Plugins, now: Timestamp) -> Cluster {
-        let mut settings = ClusterSettings::default();
-        settings.cluster_configs.insert(self.plugin.clone(), Value::Object(self.configs.clone()));
         let plugin = plugins.get(&self.plugin);
         let version = plugin.and_then(|plugin| plugin.description().versions.first().cloned());
         let mut cluster = Cluster {
             description: self.description.clone(),
-            settings,
             version: version.unwrap_or_else(|| "1.0".to_owned()),
-            ..own(&self.name, &self.plugin, ClusterStatus::Active, "", now)
+            ..Cluster::of_program(&self.name, &self.plugin, self.configs.clone(), now)
         };
         let wrong = match plugin {
             None => {
@@ -69,43 +65,21 @@ impl OperatorCluster {
     }
 }
 
-fn own(name: &str, plugin: &str, status: ClusterStatus, why: &str, now: Timestamp) -> Cluster {
-    Cluster {
-        id: ClusterId::new(),
-        project: ProjectId::system(),
-        name: name.to_owned(),
-        description: None,
-        plugin: plugin.to_owned(),
-        version: "1.0".to_owned(),
-        status,
-        status_description: why.to_owned(),
-        settings: ClusterSettings::default(),
-        template: None,
-        keypair: None,
-        is_transient: false,
-        info: Map::new(),
-        is_public: Flag::On,
-        is_protected: Flag::On,
-        host: None,
-        revision: 1,
-        created_at: now,
-        updated_at: None,
-        node_groups: Vec::new(),
-    }
-}
-
 /// Makes the public clusters that this server's plugins and configuration call for, and brings those that are there up to date. One
 /// that the configuration names no more takes no more jobs.
 pub async fn ensure_public(app: &App) -> Result<()> {
     let now = app.now();
     let mut wanted = Vec::new();
     if app.plugins().get("local").is_some() {
-        wanted.push(own("local", "local", ClusterStatus::Active, "", now));
+        wanted.push(Cluster::of_program("local", "local", Map::new(), now));
     }
     if app.plugins().get("sim").is_some() {
-        wanted.push(own("sim", "sim", ClusterStatus::Active, "", now));
-        let why = "made not to run jobs, for tests of clients";
-        wanted.push(own("sim-idle", "sim", ClusterStatus::Error, why, now));
+        wanted.push(Cluster::of_program("sim", "sim", Map::new(), now));
+        wanted.push(Cluster {
+            status: ClusterStatus::Error,
+            status_description: "made not to run jobs, for tests of clients".to_owned(),
+            ..Cluster::of_program("sim-idle", "sim", Map::new(), now)
+        });
     }
     for given in &app.settings().clusters {
         let cluster = given.cluster(app.plugins(), now);

@@ -10,7 +10,10 @@ use tokio::{
 };
 
 use super::{FlinkRig, engine};
-use crate::{place::until, rig::Rig};
+use crate::{
+    place::{end_of, until},
+    rig::Rig,
+};
 
 impl FlinkRig {
     async fn launch_as(&self, tag: &Tag, change: impl FnOnce(&mut Plan)) -> Result<Launched, EngineError> {
@@ -54,13 +57,7 @@ impl FlinkRig {
     }
 
     async fn end(&self, tag: &Tag) -> Ended {
-        until("the end", || async {
-            match self.engine.observe(JobRef::from(tag)).await.expect("an answer") {
-                Observed::Ended(ended) => Some(ended),
-                _ => None,
-            }
-        })
-        .await
+        end_of(&self.engine, JobRef::from(tag)).await
     }
 
     async fn stopped(&self, tag: &Tag) {

@@ -10,9 +10,8 @@ use super::{
     cluster::{Cluster, spark_home},
     engine, python, settings, url,
 };
-use foggara_testkit::wait;
 
-use crate::place::{Place, tagged};
+use crate::place::{Place, end_of, tagged, until};
 
 const SECRET: &str = "hush\"-\\ hush";
 
@@ -56,11 +55,6 @@ fn java(main: &Path, class: &str) -> Plan {
     }
 }
 
-/// Waits longer than the other tests do: four JVMs start at once.
-async fn until<T, F: Future<Output = Option<T>>>(what: &str, look: impl FnMut() -> F) -> T {
-    wait::until(what, std::time::Duration::from_secs(120), look).await.expect("in time")
-}
-
 /// What the tests ask an engine about jobs of a place.
 struct Asked<'a> {
     place: &'a Place,
@@ -87,14 +81,7 @@ impl Asked<'_> {
     }
 
     async fn end(&self, tag: &Tag, reference: &str) -> Ended {
-        let job = JobRef { reference: Some(reference), ..JobRef::from(tag) };
-        until("the end", || async {
-            match self.engine.observe(job).await.expect("an answer") {
-                Observed::Ended(ended) => Some(ended),
-                _ => None,
-            }
-        })
-        .await
+        end_of(self.engine, JobRef { reference: Some(reference), ..JobRef::from(tag) }).await
     }
 
     async fn text(&self, tag: &Tag, stream: Stream) -> String {

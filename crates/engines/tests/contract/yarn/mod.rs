@@ -7,20 +7,16 @@ mod jobs;
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use foggara_domain::{
-    ClusterId, ProjectId, Tag, Timestamp,
-    cluster::{Cluster, ClusterStatus},
-    plan::Plan,
-};
+use foggara_domain::{Tag, Timestamp, cluster::Cluster, plan::Plan};
 use foggara_engines::{
     Ended, Engine, EngineError, JobRef, Launch, Launched, Observed, Plugin, Stop, Stream, Voided, local::LocalSettings,
     plugins::yarn::YarnPlugin, remote::RemoteSettings,
 };
 use foggara_testkit::{api::http, yarn::FakeYarn};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{
-    place::{Place, until},
+    place::{Place, end_of, until},
     promises::keeps_all,
     rig::{Fault, Rig},
 };
@@ -86,30 +82,8 @@ struct Yarn {
 struct Again(Arc<dyn Engine>);
 
 fn cluster(settings: &Value) -> Cluster {
-    let cluster_configs: Map<String, Value> = Map::from_iter([("yarn".to_owned(), settings.clone())]);
-    let settings = serde_json::from_value(json!({"cluster_configs": cluster_configs})).expect("settings");
-    Cluster {
-        id: ClusterId::new(),
-        project: ProjectId::system(),
-        name: "yarn".to_owned(),
-        description: None,
-        plugin: "yarn".to_owned(),
-        version: "3".to_owned(),
-        status: ClusterStatus::Active,
-        status_description: String::new(),
-        settings,
-        template: None,
-        keypair: None,
-        is_transient: false,
-        info: Map::new(),
-        is_public: Default::default(),
-        is_protected: Default::default(),
-        host: None,
-        revision: 0,
-        created_at: Timestamp::from_micros(0),
-        updated_at: None,
-        node_groups: Vec::new(),
-    }
+    let configs = settings.as_object().cloned().expect("settings");
+    Cluster::of_program("yarn", "yarn", configs, Timestamp::from_micros(0))
 }
 
 fn plugin(place: &Place) -> YarnPlugin {
@@ -177,13 +151,7 @@ impl Yarn {
     }
 
     async fn end(&self, tag: &Tag, reference: &str) -> Ended {
-        until("the end", || async {
-            match self.observed(tag, reference).await.expect("an answer") {
-                Observed::Ended(ended) => Some(ended),
-                _ => None,
-            }
-        })
-        .await
+        end_of(self.engine.as_ref(), JobRef { reference: Some(reference), ..JobRef::from(tag) }).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tests only: the real program as a subject, a client for it, a private PostgreSQL, and how to wait for conditions.
 
 pub mod api;
+pub mod flink;
 pub mod kubernetes;
 pub mod postgres;
 pub mod processes;

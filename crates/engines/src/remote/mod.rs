@@ -194,12 +194,14 @@ impl<S: Service> Remote<S> {
 
     /// A list that is new enough to say how a job is.
     async fn recent(&self, tag: &Tag) -> Result<Arc<Survey>, EngineError> {
-        let oldest = Instant::now().checked_sub(PERIOD).unwrap_or_else(Instant::now);
         let known = self.launches().known.get(tag).copied();
-        let survey = self.surveys.since(known.map_or(oldest, |known| known.max(oldest)), &self.service).await?;
-        if known.is_some_and(|known| known <= oldest) {
-            self.launches().known.remove(tag);
+        let survey = self.surveys.recent(PERIOD, known, &self.service).await?;
+        // Whatever list there is from now on was begun later.
+        let mut launches = self.launches();
+        if launches.known.get(tag).copied() == known {
+            launches.known.remove(tag);
         }
+        drop(launches);
         Ok(survey)
     }
 

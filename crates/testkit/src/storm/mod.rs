@@ -156,6 +156,12 @@ impl FakeStorm {
         lock(&self.held).leaderless = leaderless;
     }
 
+    /// Takes topologies with these names.
+    pub fn fill(&self, names: impl Iterator<Item = String>) {
+        let mut held = lock(&self.held);
+        names.for_each(|name| held.accept(json!({"name": name})));
+    }
+
     /// Gives a topology a status.
     pub fn set_status(&self, name: &str, status: &str) {
         if let Some(topology) = lock(&self.held).topologies.get_mut(name) {

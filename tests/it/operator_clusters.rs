@@ -91,8 +91,46 @@ async fn a_job_runs_elsewhere_and_a_deleted_one_is_gone_there() -> Result<()> {
     let same = place.s3.keys("jars").into_iter().filter(|key| key.ends_with("/app.py")).count();
     assert_eq!(same, 1, "the same file lies there once");
     place.world.api.delete(&format!("/job-executions/{id}")).await?;
-    until("nothing of it lives", SOON, || async { (!place.living().contains(&pod)).then_some(()) }).await?;
-    place.world.wait_gone(&id).await
+    until("nothing of it is left", SOON, || async { (!place.kubernetes.pods().contains(&pod)).then_some(()) }).await?;
+    place.world.wait_gone(&id).await?;
+
+    let (id, pod) = place.running("k8s").await?;
+    place.kubernetes.print(&pod, "half done\n");
+    place.world.api.get(&format!("/job-executions/{id}/cancel")).await?;
+    place.world.wait(&id, &["KILLED"]).await?;
+    until("its pod goes soon", SOON, || async { (!place.kubernetes.pods().contains(&pod)).then_some(()) }).await?;
+    assert_eq!(place.world.api.log(&id, "stdout").await?, b"half done\n");
+    assert_eq!(place.kubernetes.pods().len(), 1, "the one that ended by itself is still to be seen");
+    Ok(())
+}
+
+/// A quota that is used up is no failure: the job waits, says why, can be given up, and runs when there is room.
+#[tokio::test]
+async fn a_job_waits_for_a_quota() -> Result<()> {
+    let place = Place::start().await?;
+    place.kubernetes.set_quota(Some(0));
+    let cluster = place.world.api.cluster("k8s").await?;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let path = format!("/jobs/{}/execute", place.template);
+        let made = place.world.api.post(&path, json!({"cluster_id": cluster})).await?;
+        ids.push(made["job_execution"]["id"].as_str().context("no id")?.to_owned());
+    }
+    for id in &ids {
+        let path = format!("/api/v1/executions/{id}/explain");
+        let says_why = || async {
+            let answer = place.world.api.raw(reqwest::Method::GET, &path, &[], None).await.ok()?;
+            let text = answer.text();
+            (text.contains("launching: the engine says") && text.contains("exceeded quota")).then_some(())
+        };
+        until("it says why it waits", SOON, says_why).await?;
+    }
+    place.world.api.get(&format!("/job-executions/{}/cancel", ids[0])).await?;
+    place.world.wait(&ids[0], &["KILLED"]).await?;
+    place.kubernetes.set_quota(None);
+    place.world.wait(&ids[1], &["RUNNING"]).await?;
+    assert_eq!(place.kubernetes.pods().len(), 1);
+    Ok(())
 }
 
 /// Two clusters with one address: the jobs of each are its own, and no sweep stops those of the other.
@@ -105,7 +143,7 @@ async fn two_clusters_with_one_address_leave_each_other_alone() -> Result<()> {
     place.world.wait_gone(&other).await?;
     // Several rounds of both sweeps.
     let asked = place.kubernetes.asked().len();
-    until("both have looked", SOON, || async { (place.kubernetes.asked().len() > asked + 60).then_some(()) }).await?;
+    until("both have looked", SOON, || async { (place.kubernetes.asked().len() > asked + 20).then_some(()) }).await?;
     assert_eq!(place.living(), std::slice::from_ref(&pod));
     place.kubernetes.end(&pod, 3, "Error");
     let row = place.world.wait(&one, &["FAILED"]).await?;

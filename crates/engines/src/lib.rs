@@ -192,6 +192,10 @@ pub enum EngineError {
     /// It said no, and the job does not exist there: the execution ends FAILED with this text.
     #[error("{0}")]
     Refused(String),
+    /// It has no room for one more job (a quota, a full queue): nothing of it is there, and the launch is tried again later, for as long
+    /// as it takes. The text says what is full.
+    #[error("{0}")]
+    Full(String),
     /// The launch was voided before.
     #[error("the launch was voided")]
     Voided,
@@ -296,6 +300,13 @@ pub trait Engine: Send + Sync {
     async fn results(&self, tag: &Tag) -> Result<Option<Results>, EngineError> {
         let _ = tag;
         Ok(None)
+    }
+
+    /// The end of a job that was stopped is stored, and nobody asks the engine for it again: what it keeps only to tell of the end may go.
+    /// A hint that may be lost with a crash; what goes by itself in time needs none. `logs`: somebody may still read its logs.
+    async fn release(&self, job: JobRef<'_>, logs: bool) -> Result<(), EngineError> {
+        let _ = (job, logs);
+        Ok(())
     }
 
     /// Removes what the engine keeps of an ended job (records, logs). Called when the execution's row is removed.

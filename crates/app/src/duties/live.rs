@@ -167,6 +167,10 @@ impl Live {
                 *self = Self::new(row);
                 return;
             }
+            // Somebody changed it: a cancel does not wait out a pause after trouble.
+            if row.version > self.row.version {
+                self.retry_at = None;
+            }
             self.row = row;
         }
     }

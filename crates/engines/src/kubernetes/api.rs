@@ -1,40 +1,41 @@
 //! The requests to the API server: as few kinds as there are, so that an account needs few rights.
 
-use std::{collections::BTreeSet, env, path::PathBuf};
+use std::{env, path::PathBuf, time::Duration};
 
-use reqwest::{
-    Method, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE},
-};
-use serde::{Deserialize, de::DeserializeOwned};
+use reqwest::{Method, StatusCode, header::CONTENT_TYPE};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    ACCOUNT, ID, IN_CLUSTER, INSTALLATION, KubernetesSettings,
+    ACCOUNT, ID, IN_CLUSTER, KubernetesSettings,
+    news::{Ear, LIVING, Which},
     pods::{Meta, Pod, STOPPED},
+    watch::silence,
 };
 use crate::{
     EngineError,
-    remote::rest::{Answer, Auth, Rest, RestSettings},
+    remote::{
+        rest::{Answer, Auth, Rest, RestSettings},
+        speech::Followed,
+    },
 };
 
-const SERVICE: &str = "the Kubernetes API server";
+pub(super) const SERVICE: &str = "the Kubernetes API server";
 /// Objects of a page. A driver's pod is about 6 KB.
 const PAGE: usize = 1000;
 /// How often a list is begun anew because its pages were too slow.
 const TRIES: usize = 3;
-/// Only names and labels.
-const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 /// How a change is written.
 const MERGE: &str = "application/merge-patch+json";
 /// Where it is told which rights are needed.
 const ROLE: &str = "give its account the Role that docs/engines/kubernetes.md shows";
 
 /// What our account must be allowed to: verb, resource, subresource.
-const RIGHTS: [(&str, &str, &str); 9] = [
+const RIGHTS: [(&str, &str, &str); 10] = [
     ("create", "pods", ""),
     ("get", "pods", ""),
     ("list", "pods", ""),
+    ("watch", "pods", ""),
     ("patch", "pods", ""),
     ("delete", "pods", ""),
     ("deletecollection", "pods", ""),
@@ -53,20 +54,30 @@ pub(super) enum Made {
     Exists,
 }
 
+/// A list of pods.
+pub(super) struct List {
+    /// Of this moment; a watch goes on from there.
+    pub version: String,
+    pub pods: Vec<Pod>,
+}
+
 pub(super) struct Api {
     rest: Rest,
     namespace: String,
 }
 
 #[derive(Deserialize)]
-struct Page<T> {
+struct Page {
     kind: String,
     metadata: PageMeta,
-    items: Option<Vec<T>>,
+    items: Option<Vec<Pod>>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct PageMeta {
+    #[serde(default)]
+    resource_version: String,
     #[serde(rename = "continue", default)]
     next: String,
 }
@@ -139,57 +150,66 @@ impl Api {
         Ok(good(answer)?.json::<OnlyMeta>()?.metadata.uid)
     }
 
-    /// All drivers' pods of an installation. Without `resourceVersion=0`: what the server's cache does not know yet would look gone.
-    pub async fn drivers(&self, installation: &str) -> Result<Vec<Pod>, EngineError> {
-        let selector = format!("labelSelector={INSTALLATION}%3D{installation}%2Cspark-role%3Ddriver");
-        self.list("PodList", &selector, None).await
-    }
-
-    /// The tags of executors that have not ended.
-    pub async fn living_executors(&self, installation: &str) -> Result<BTreeSet<String>, EngineError> {
-        let selector = format!(
-            "labelSelector={INSTALLATION}%3D{installation}%2Cspark-role%3Dexecutor\
-             &fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed"
-        );
-        let all: Vec<OnlyMeta> = self.list("PartialObjectMetadataList", &selector, Some(METADATA)).await?;
-        Ok(all.into_iter().filter_map(|mut one| one.metadata.labels.remove(ID)).collect())
-    }
-
-    async fn list<T: DeserializeOwned>(
-        &self,
-        kind: &str,
-        selector: &str,
-        accept: Option<&str>,
-    ) -> Result<Vec<T>, EngineError> {
+    /// The pods of an installation. Without `resourceVersion=0`: what the server's cache does not know yet would look gone.
+    pub async fn list(&self, which: &Which, installation: &str) -> Result<List, EngineError> {
+        let kind = which.kind();
         'anew: for _ in 0..TRIES {
-            let (mut all, mut next) = (Vec::new(), String::new());
+            let mut all = List { version: String::new(), pods: Vec::new() };
+            let mut next = String::new();
             loop {
-                let path = self.path(&format!("/pods?limit={PAGE}&{selector}{next}"));
-                let fill = |request: reqwest::RequestBuilder| match accept {
-                    Some(accept) => request.header(ACCEPT, accept),
-                    None => request,
-                };
-                let answer = self.rest.send(Method::GET, &path, fill).await?;
+                let path = self.path(&format!("/pods?limit={PAGE}&{}{next}", which.selector(installation)));
+                let answer = self.rest.send(Method::GET, &path, |request| which.accept(request, "List")).await?;
                 if answer.status == StatusCode::GONE {
                     continue 'anew;
                 }
                 let answer = good(answer)?;
-                let page: Page<T> = answer.json()?;
-                if page.kind != kind {
+                let page: Page = answer.json()?;
+                if page.kind != format!("{kind}List") {
                     return Err(EngineError::Unreachable(format!(
-                        "{} answered with {}, not {kind}: does {SERVICE} serve there?",
+                        "{} answered with {}, not {kind}List: does {SERVICE} serve there?",
                         answer.asked, page.kind
                     )));
                 }
-                all.extend(page.items.unwrap_or_default());
+                // All pages are of the first one's version.
+                if all.version.is_empty() {
+                    all.version = page.metadata.resource_version;
+                }
+                all.pods.extend(page.items.unwrap_or_default());
                 if page.metadata.next.is_empty() {
                     return Ok(all);
                 }
-                let token: String = url::form_urlencoded::byte_serialize(page.metadata.next.as_bytes()).collect();
-                next = format!("&continue={token}");
+                next = format!("&continue={}", encoded(&page.metadata.next));
             }
         }
         Err(EngineError::Unreachable(format!("{SERVICE} gave up the list of pods {TRIES} times before it was whole")))
+    }
+
+    /// What happens to the pods after a version, for so long; nothing when the server has forgotten that version.
+    pub async fn watch(
+        &self,
+        which: &Which,
+        installation: &str,
+        version: &str,
+        length: Duration,
+    ) -> Result<Option<Ear>, EngineError> {
+        let path = self.path(&format!(
+            "/pods?watch=true&allowWatchBookmarks=true&timeoutSeconds={}&resourceVersion={}&{}",
+            length.as_secs().max(1),
+            encoded(version),
+            which.selector(installation)
+        ));
+        match self.rest.follow(&path, silence(length), |request| which.accept(request, "")).await? {
+            Followed::Speaks(speech) => Ok(Some(Ear(speech))),
+            Followed::Refuses(answer) if answer.status == StatusCode::GONE => Ok(None),
+            Followed::Refuses(answer) => Err(EngineError::Unreachable(said(&answer))),
+        }
+    }
+
+    /// The executors of a job as they are now, at most a page of them.
+    pub async fn executors(&self, tag: &str) -> Result<Vec<Pod>, EngineError> {
+        let path = self.path(&format!("/pods?limit={PAGE}&labelSelector={ID}%3D{tag}%2Cspark-role%3Dexecutor"));
+        let answer = good(self.rest.send(Method::GET, &path, |request| request).await?)?;
+        Ok(answer.json::<Page>()?.items.unwrap_or_default())
     }
 
     pub async fn pod(&self, name: &str) -> Result<Option<Pod>, EngineError> {
@@ -233,8 +253,9 @@ impl Api {
         found(answer).map(|_| ())
     }
 
+    /// Deletes a job's executors that have not ended; the others say why, and go with their driver.
     pub async fn delete_executors(&self, tag: &str) -> Result<(), EngineError> {
-        let path = self.path(&format!("/pods?labelSelector={ID}%3D{tag}%2Cspark-role%3Dexecutor"));
+        let path = self.path(&format!("/pods?labelSelector={ID}%3D{tag}%2Cspark-role%3Dexecutor&{LIVING}"));
         good(self.change(Method::DELETE, &path, "application/json", &delete_options(Some(1))).await?).map(|_| ())
     }
 
@@ -242,9 +263,8 @@ impl Api {
     pub async fn log(&self, name: &str, since: Option<&str>, limit: u64) -> Result<Option<Vec<u8>>, EngineError> {
         let mut path = format!("/pods/{name}/log?container={}&timestamps=true&limitBytes={limit}", super::CONTAINER);
         if let Some(since) = since {
-            let since: String = url::form_urlencoded::byte_serialize(since.as_bytes()).collect();
             path.push_str("&sinceTime=");
-            path.push_str(&since);
+            path.push_str(&encoded(since));
         }
         let answer = self.rest.send(Method::GET, &self.path(&path), |request| request).await?;
         // 400: its container is not up yet.
@@ -281,6 +301,10 @@ impl Api {
         }
         Ok(lacks)
     }
+}
+
+fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 fn in_cluster_url(host: Option<String>, port: Option<String>) -> Result<String, String> {
@@ -326,7 +350,8 @@ fn good(answer: Answer) -> Result<Answer, EngineError> {
     Err(EngineError::Unreachable(said(&answer)))
 }
 
-/// The answer to a request that makes something, if it was taken. What the server says no to is not there.
+/// The answer to a request that makes something, if it was taken. What the server says no to is not there; a quota has room again
+/// later, and so has a server that has too many requests.
 fn taken(answer: Answer) -> Result<Answer, EngineError> {
     let no = [
         StatusCode::BAD_REQUEST,
@@ -335,6 +360,13 @@ fn taken(answer: Answer) -> Result<Answer, EngineError> {
         StatusCode::PAYLOAD_TOO_LARGE,
         StatusCode::UNPROCESSABLE_ENTITY,
     ];
+    let is_quota = answer.status == StatusCode::FORBIDDEN
+        && failure(&answer)
+            .and_then(|failure| failure.message)
+            .is_some_and(|message| message.contains("exceeded quota"));
+    if is_quota || answer.status == StatusCode::TOO_MANY_REQUESTS {
+        return Err(EngineError::Full(said(&answer)));
+    }
     if no.contains(&answer.status) && failure(&answer).is_some() {
         return Err(EngineError::Refused(said(&answer)));
     }

@@ -9,17 +9,19 @@ mod api;
 mod driver;
 mod files;
 mod log;
+mod news;
 mod pods;
+mod watch;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
-use foggara_domain::{Tag, plan::PlanKind};
+use foggara_domain::{Tag, plan::PlanKind, status::Outcome};
 use serde_json::{Map, Value};
 
 pub use self::api::Right;
@@ -27,6 +29,7 @@ use self::{
     api::{Api, Made},
     log::Mirrors,
     pods::{Pod, WHOLE},
+    watch::{Told, Watch},
 };
 use crate::{
     Ability, EngineError, JobRef, Launch, Launched, LogPiece, Observed, Stop, Stream,
@@ -43,6 +46,8 @@ const INSTALLATION: &str = "foggara-installation";
 const ID: &str = "foggara-id";
 /// The driver's container, as Spark calls it too.
 const CONTAINER: &str = "spark-kubernetes-driver";
+/// When a pod that was deleted and is still there is deleted again.
+const AGAIN: Duration = Duration::from_secs(10);
 /// Pods and executors that one round removes.
 const A_FEW: usize = 5;
 
@@ -71,6 +76,8 @@ pub struct KubernetesSettings {
     pub max_running: usize,
     /// How long the pod of an ended job stays after it was first seen so.
     pub keep_ended: Duration,
+    /// How long each watch of the pods goes on before it is taken up again: so long a connection may be dead that looks alive.
+    pub watch_for: Duration,
     /// What every remote engine is told.
     pub remote: RemoteSettings,
 }
@@ -78,19 +85,27 @@ pub struct KubernetesSettings {
 /// The service.
 pub struct Kubernetes {
     settings: KubernetesSettings,
-    api: Api,
+    api: Arc<Api>,
+    watch: Watch,
     mirrors: Mirrors,
-    /// Since when this process knows that a pod ended. Not when it ended: after a long pause nobody has read it yet.
+    /// When a pod that ended may go: long after this process came to know it (after a long pause nobody has read it yet), or at once
+    /// when it was released.
     ended: Mutex<BTreeMap<String, Instant>>,
+}
+
+/// The label's value: what tags begin with, without the dash at its end, where a label may have none.
+fn installation(settings: &KubernetesSettings) -> String {
+    settings.remote.prefix.trim_end_matches('-').to_owned()
 }
 
 impl Kubernetes {
     /// Checks the settings; the error is for the user.
     pub fn new(settings: KubernetesSettings) -> Result<Self, String> {
         driver::check_template(&settings.pod_template)?;
-        let api = Api::new(&settings)?;
+        let api = Arc::new(Api::new(&settings)?);
+        let watch = Watch::new(Arc::clone(&api), installation(&settings), settings.watch_for);
         let mirrors = Mirrors::new(&settings.remote);
-        Ok(Self { settings, api, mirrors, ended: Mutex::default() })
+        Ok(Self { settings, api, watch, mirrors, ended: Mutex::default() })
     }
 
     /// Version of the API server, which answers it to anybody.
@@ -109,26 +124,31 @@ impl Kubernetes {
         self.api.create_pod(&pod, true).await.map(|_| ())
     }
 
-    /// The label's value: what tags begin with, without the dash at its end, where a label may have none.
     fn installation(&self) -> String {
-        self.settings.remote.prefix.trim_end_matches('-').to_owned()
+        installation(&self.settings)
     }
 
     fn reference(&self, tag: &str) -> String {
         format!("{}/{tag}", self.settings.namespace)
     }
 
-    /// Removes what is over: pods that were seen ended for long, and executors whose driver is.
-    async fn tidy(&self, drivers: &[Pod], executors: &BTreeSet<String>) {
-        let over: BTreeSet<&str> = drivers.iter().filter(|pod| pod.is_over()).map(Pod::name).collect();
+    /// Removes what is over: pods that were seen ended for long or released, until they are gone, and executors whose driver is.
+    async fn tidy(&self, drivers: &BTreeMap<String, Observed>, executors: &BTreeSet<String>) {
+        let over = drivers.iter().filter(|(_, observed)| matches!(observed, Observed::Ended(_)));
+        let over: BTreeSet<&str> = over.map(|(name, _)| name.as_str()).collect();
+        let now = Instant::now();
         let old: Vec<String> = {
             let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
             ended.retain(|name, _| over.contains(name.as_str()));
             for name in &over {
-                ended.entry((*name).to_owned()).or_insert_with(Instant::now);
+                ended.entry((*name).to_owned()).or_insert_with(|| now + self.settings.keep_ended);
             }
-            let old = ended.iter().filter(|(_, since)| since.elapsed() >= self.settings.keep_ended);
-            old.map(|(name, _)| name.clone()).take(A_FEW).collect()
+            let old = ended.iter_mut().filter(|(_, due)| **due <= now).take(A_FEW);
+            old.map(|(name, due)| {
+                *due = now + AGAIN;
+                name.clone()
+            })
+            .collect()
         };
         for name in &old {
             if let Err(error) = self.api.delete_pod(name, None).await {
@@ -165,27 +185,58 @@ impl Service for Kubernetes {
         self.settings.artifacts.as_deref()
     }
 
-    /// Drivers first: once a driver is over it makes no more executors, so that the later list has all that are left. The
-    /// namespace last: jobs of an old life with a new life's name are harmless, the other way round they would be called gone.
+    fn lags(&self) -> bool {
+        true
+    }
+
     async fn survey(&self) -> Result<Survey, EngineError> {
-        let installation = self.installation();
-        let drivers = self.api.drivers(&installation).await?;
-        let executors = self.api.living_executors(&installation).await?;
-        let incarnation = self.api.incarnation().await?;
-        let mut jobs = BTreeMap::new();
-        for tag in &executors {
-            let observed = Observed::Running { state: Some("EXECUTORS LEFT".to_owned()) };
-            jobs.insert(Tag::from(tag.clone()), Seen { reference: self.reference(tag), observed });
-        }
-        for pod in &drivers {
-            let observed = pod.observed();
-            if matches!(observed, Observed::Ended(_)) && executors.contains(pod.name()) {
-                continue;
-            }
-            jobs.insert(Tag::from(pod.name().to_owned()), Seen { reference: self.reference(pod.name()), observed });
-        }
+        let Told { life, drivers, executors } = self.watch.told().await?;
+        let executors: BTreeSet<String> = executors.into_values().collect();
         self.tidy(&drivers, &executors).await;
-        Ok(Survey { incarnation, jobs })
+        let mut jobs = BTreeMap::new();
+        for (name, observed) in drivers {
+            if !(matches!(observed, Observed::Ended(_)) && executors.contains(&name)) {
+                jobs.insert(Tag::from(name.clone()), Seen { reference: self.reference(&name), observed });
+            }
+        }
+        for tag in executors {
+            let seen = || Seen { reference: self.reference(&tag), observed: executors_left() };
+            jobs.entry(Tag::from(tag.clone())).or_insert_with(seen);
+        }
+        Ok(Survey { incarnation: life, jobs })
+    }
+
+    /// The driver first: once it is over it makes no more executors, so that the later list has all that are left. The namespace last: an
+    /// absence in a new life is none in the old one.
+    async fn look_for(&self, job: JobRef<'_>, survey: &Survey) -> Result<Option<Seen>, EngineError> {
+        let name = job.tag.as_str();
+        let pod = self.api.pod(name).await?.filter(|pod| self.is_ours(pod));
+        let observed = pod.map(|pod| pod.observed());
+        let observed = match observed {
+            Some(Observed::Ended(_)) | None if self.has_executors(name).await? => Some(executors_left()),
+            None if self.api.incarnation().await? != survey.incarnation => {
+                return Err(EngineError::Unreachable("the namespace was made anew just now".to_owned()));
+            }
+            observed => observed,
+        };
+        Ok(observed.map(|observed| Seen { reference: self.reference(name), observed }))
+    }
+
+    /// News of executors may come after the news that their driver ended. One that Kubernetes killed is often why the job failed.
+    async fn last_word(&self, job: JobRef<'_>, seen: &Seen) -> Result<Observed, EngineError> {
+        let executors = self.api.executors(job.tag.as_str()).await?;
+        if executors.iter().any(|executor| !executor.has_ended()) {
+            return Ok(executors_left());
+        }
+        let mut observed = seen.observed.clone();
+        if let Observed::Ended(ended) = &mut observed
+            && ended.outcome == Outcome::Failed
+            && let Some(killed) = pods::killed(&executors)
+        {
+            let reason = ended.reason.take().unwrap_or_default();
+            ended.reason = Some(format!("{reason}; {killed}"));
+        }
+        Ok(observed)
     }
 
     fn is_whole(&self, seen: &Seen) -> bool {
@@ -202,7 +253,7 @@ impl Service for Kubernetes {
         };
         if !pod.is_whole() {
             match self.api.create_secret(&parts.secret(&pod.metadata)).await {
-                Err(refused @ EngineError::Refused(_)) => {
+                Err(refused @ (EngineError::Refused(_) | EngineError::Full(_))) => {
                     // Without it the pod waits for ever.
                     self.api.delete_pod(name, None).await?;
                     return Err(refused);
@@ -249,13 +300,34 @@ impl Service for Kubernetes {
         }
     }
 
+    /// The next round deletes the pod.
+    fn release(&self, job: JobRef<'_>) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.insert(job.tag.to_string(), Instant::now());
+    }
+
     async fn forget(&self, job: JobRef<'_>) -> Result<(), EngineError> {
         self.mirrors.drop(job.tag.as_str());
         self.api.delete_pod(job.tag.as_str(), None).await
     }
 }
 
+/// How a job is whose driver is over and whose executors are not.
+fn executors_left() -> Observed {
+    Observed::Running { state: Some("EXECUTORS LEFT".to_owned()) }
+}
+
 impl Kubernetes {
+    /// Whether a pod is found by its labels too: one that is not was never ours, or was taken from us.
+    fn is_ours(&self, pod: &Pod) -> bool {
+        let labels = &pod.metadata.labels;
+        labels.get(ID).is_some_and(|id| id == pod.name()) && labels.get(INSTALLATION) == Some(&self.installation())
+    }
+
+    async fn has_executors(&self, tag: &str) -> Result<bool, EngineError> {
+        Ok(self.api.executors(tag).await?.iter().any(|executor| !executor.has_ended()))
+    }
+
     /// A pod that was there already: ours, or somebody's who chose the same name.
     async fn taken(&self, name: &str) -> Result<Pod, EngineError> {
         match self.api.pod(name).await? {

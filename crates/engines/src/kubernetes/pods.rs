@@ -16,6 +16,8 @@ pub(super) const STOPPED: &str = "foggara/stopped";
 const CUT_SHORT: &str = "PENDING: its launch is not complete";
 /// How much of an explanation is shown in a state.
 const SHOWN: usize = 160;
+/// How many executors are named.
+const NAMED: usize = 3;
 /// Words for a container that simply is not up yet.
 const COMING_UP: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
@@ -26,6 +28,8 @@ pub(super) struct Meta {
     pub name: String,
     #[serde(default)]
     pub uid: String,
+    #[serde(default)]
+    pub resource_version: String,
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
     #[serde(default)]
@@ -124,11 +128,15 @@ impl Pod {
         !matches!(self.status.phase.as_str(), "" | "Pending")
     }
 
+    /// Whether Kubernetes has said its last word about it.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.status.phase.as_str(), "Succeeded" | "Failed")
+    }
+
     /// Whether nothing of it runs any more. Some kubelets say "Failed" of a pod that is over its deadline before its containers
     /// have ended.
     pub fn is_over(&self) -> bool {
-        matches!(self.status.phase.as_str(), "Succeeded" | "Failed")
-            && self.status.container_statuses.iter().all(|container| container.state.running.is_none())
+        self.has_ended() && self.status.container_statuses.iter().all(|container| container.state.running.is_none())
     }
 
     /// How its job is. A pod that is being deleted is there until it is gone.
@@ -142,9 +150,7 @@ impl Pod {
             "Pending" if !self.is_whole() => Observed::Queued { state: Some(CUT_SHORT.to_owned()) },
             "Pending" if being_deleted => Observed::Queued { state: Some("TERMINATING".to_owned()) },
             "Pending" => Observed::Queued { state: self.obstacle() },
-            _ if being_deleted || matches!(status.phase.as_str(), "Succeeded" | "Failed") => {
-                Observed::Running { state: Some("TERMINATING".to_owned()) }
-            }
+            _ if being_deleted || self.has_ended() => Observed::Running { state: Some("TERMINATING".to_owned()) },
             "Running" => Observed::Running { state: None },
             other => Observed::Running { state: Some(other.to_uppercase()) },
         }
@@ -214,6 +220,26 @@ impl Pod {
             }
         }
     }
+}
+
+/// Which of these executors Kubernetes killed, if any, as far as their pods are still there.
+pub(super) fn killed(executors: &[Pod]) -> Option<String> {
+    let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for executor in executors {
+        let ends = executor.status.container_statuses.iter().filter_map(|one| one.state.terminated.as_ref());
+        let mut reasons = ends.filter_map(|end| end.reason.as_deref()).chain(executor.status.reason.as_deref());
+        let why = reasons.rfind(|reason| ["OOMKilled", "Evicted"].contains(reason));
+        if let Some(why) = why {
+            names.entry(why).or_default().push(executor.name());
+        }
+    }
+    let said = names.into_iter().map(|(why, names)| {
+        let more = if names.len() > NAMED { format!(" and {} more", names.len() - NAMED) } else { String::new() };
+        let named: Vec<&str> = names.iter().copied().take(NAMED).collect();
+        format!("executors {why}: {}{more}", named.join(", "))
+    });
+    let said: Vec<String> = said.collect();
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 /// ": ..." as one line that is not too long.

@@ -11,7 +11,7 @@ use foggara_domain::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Ability, Engine,
+    Ability, Engine, EngineError,
     kubernetes::{IN_CLUSTER, Kubernetes, KubernetesSettings},
     plugin::{Binding, ConfigItem, ConfigKind, Description, HostSize, Look, Plugin, setting},
     remote::{Remote, RemoteSettings},
@@ -22,6 +22,8 @@ const TARGET: &str = "kubernetes";
 const JOBS: u64 = 100;
 /// Minutes that the pod of an ended job stays when nobody says.
 const KEEP_MINUTES: u64 = 60;
+/// How long each watch of the pods goes on.
+const WATCH: Duration = Duration::from_secs(30);
 /// How Kubernetes may get images.
 const PULLS: [&str; 3] = ["Always", "IfNotPresent", "Never"];
 
@@ -65,7 +67,7 @@ impl KubernetesPlugin {
             item("image_pull_policy", "Always, IfNotPresent or Never", text, json!("IfNotPresent")),
             item(
                 "pod_template",
-                "What drivers' pods have beside ours, as a pod in JSON: labels, nodeSelector, tolerations, volumes",
+                "What drivers' pods have beside ours, as a pod in YAML or JSON: labels, nodeSelector, tolerations, volumes",
                 text,
                 Value::Null,
             ),
@@ -132,21 +134,24 @@ impl KubernetesPlugin {
             artifacts: text("artifacts")?,
             max_running: usize::try_from(jobs).unwrap_or(usize::MAX),
             keep_ended: Duration::from_secs(minutes.saturating_mul(60)),
+            watch_for: WATCH,
             remote: self.remote.clone(),
         })
     }
 }
 
-/// The template of drivers' pods: an object, or text that holds one.
+/// The template of drivers' pods: an object, or text that holds one in YAML, as people have it.
 fn template(cluster: &Cluster) -> Result<Map<String, Value>, String> {
     let given = cluster.config(TARGET, "pod_template");
-    let bad =
-        |why: &str| format!("the setting {TARGET}.pod_template {why}; it is a pod in JSON, {{\"spec\": {{...}}}}");
+    let bad = |why: &str| {
+        format!("the setting {TARGET}.pod_template {why}; it is a pod in YAML or JSON, {{\"spec\": {{...}}}}")
+    };
     match given {
         None | Some(Value::Null) => Ok(Map::new()),
         Some(Value::Object(template)) => Ok(template.clone()),
         Some(Value::String(text)) if text.trim().is_empty() => Ok(Map::new()),
-        Some(Value::String(text)) => match serde_json::from_str(text) {
+        // JSON is YAML too.
+        Some(Value::String(text)) => match serde_yaml_ng::from_str(text) {
             Ok(Value::Object(template)) => Ok(template),
             Ok(_) => Err(bad("is no object")),
             Err(error) => Err(bad(&format!("cannot be read ({error})"))),
@@ -221,6 +226,8 @@ impl Plugin for KubernetesPlugin {
         }
         match service.rehearse().await {
             Ok(()) => say("Kubernetes driver pod", Health::Green, "a driver's pod would be taken (dry run)".to_owned()),
+            // Which our own jobs may fill; those that come wait.
+            Err(EngineError::Full(why)) => say("Kubernetes driver pod", Health::Yellow, why),
             Err(error) => say("Kubernetes driver pod", Health::Red, error.to_string()),
         }
         look
@@ -262,6 +269,8 @@ mod tests {
         };
         assert_eq!(check(json!({})), Ok(()));
         assert_eq!(check(json!({"pod_template": "{\"metadata\": {\"labels\": {\"a\": \"b\"}}}"})), Ok(()));
+        let yaml = "# a pod\nmetadata:\n  labels: {team: a}\nspec:\n  nodeSelector:\n    disk: ssd\n";
+        assert_eq!(check(json!({"pod_template": yaml})), Ok(()));
         for (change, words) in [
             (json!({"server": null}), "kubernetes.server is missing"),
             (json!({"server": "k8s:6443"}), "no address of a web service"),
@@ -270,7 +279,9 @@ mod tests {
             (json!({"namespace": "Jobs/x"}), "kubernetes.namespace is 'Jobs/x'"),
             (json!({"image_pull_policy": "Sometimes"}), "'Sometimes'"),
             (json!({"max_running": 0}), "kubernetes.max_running is 0"),
-            (json!({"pod_template": "spec: {}"}), "kubernetes.pod_template cannot be read"),
+            (json!({"pod_template": "spec: {"}), "kubernetes.pod_template cannot be read"),
+            (json!({"pod_template": "spec"}), "kubernetes.pod_template is no object"),
+            (json!({"pod_template": "spec: {containers: [{name: more}]}"}), "containers beside"),
             (json!({"pod_template": {"spec": {"containers": [{"name": "more"}]}}}), "containers beside"),
         ] {
             let refused = check(change).expect_err(words);

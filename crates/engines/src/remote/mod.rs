@@ -5,6 +5,7 @@
 //! is read, how a job is submitted so that it is found by its tag, how it is killed.
 
 pub mod rest;
+pub mod speech;
 pub mod spnego;
 mod survey;
 
@@ -34,7 +35,7 @@ const PIECE: usize = 1 << 20;
 const KEPT: &str = ".kept";
 
 /// What a service elsewhere can do. Errors: [`EngineError::Unreachable`] when nothing is known, [`EngineError::NotSent`] when no
-/// connection came about, [`EngineError::Refused`] when it said no to a submission.
+/// connection came about, [`EngineError::Refused`] when it said no to a submission, [`EngineError::Full`] when it had no room for one.
 #[async_trait]
 pub trait Service: Send + Sync {
     /// Name of the plugin.
@@ -66,6 +67,13 @@ pub trait Service: Send + Sync {
         true
     }
 
+    /// Whether a survey may lag behind the service by a moment: it is kept by a watch. Then [`Service::look_for`] reads what the service
+    /// has now, and decides alone about launches and stops, also of jobs that the survey has; and [`Service::last_word`] makes sure
+    /// that an end is one.
+    fn lags(&self) -> bool {
+        false
+    }
+
     /// All jobs of this installation that the service has, also ended ones that it still knows, in as few requests as it takes and
     /// never one per job. It fails unless the service is ready: what is missing in a list of a service that is still starting is
     /// not gone.
@@ -78,7 +86,8 @@ pub trait Service: Send + Sync {
         Ok(None)
     }
 
-    /// More about a job that the list shows as ended: the reason, which the list may lack. Asked once or a few times per job.
+    /// More about a job that the list shows as ended: the reason, which the list may lack, or that something of it is left. Asked once
+    /// or a few times per job.
     async fn last_word(&self, job: JobRef<'_>, seen: &Seen) -> Result<Observed, EngineError> {
         let _ = job;
         Ok(seen.observed.clone())
@@ -117,6 +126,11 @@ pub trait Service: Send + Sync {
 
     /// Bytes of a log from an offset on, as long as the service has it; empty where there is none (yet).
     async fn log(&self, job: JobRef<'_>, stream: Stream, offset: u64, limit: usize) -> Result<LogPiece, EngineError>;
+
+    /// The end of a job that was stopped is stored and so are its logs, if anybody may read them: the service need not have it any more.
+    fn release(&self, job: JobRef<'_>) {
+        let _ = job;
+    }
 
     /// Removes what this side keeps of a job.
     async fn forget(&self, job: JobRef<'_>) -> Result<(), EngineError> {
@@ -212,6 +226,11 @@ impl<S: Service> Remote<S> {
         }
     }
 
+    /// How a job is now, where a launch or a stop depends on it.
+    async fn now(&self, job: JobRef<'_>, survey: &Survey) -> Result<Option<Seen>, EngineError> {
+        if self.service.lags() { self.service.look_for(job, survey).await } else { self.seen(job, survey).await }
+    }
+
     fn logs_folder(&self, tag: &Tag) -> PathBuf {
         self.settings.data_dir.join("logs").join(tag.as_str())
     }
@@ -295,7 +314,7 @@ impl<S: Service> Engine for Remote<S> {
 
     async fn find(&self, job: JobRef<'_>) -> Result<Option<Launched>, EngineError> {
         let survey = self.fresh().await?;
-        let seen = self.seen(job, &survey).await?.filter(|seen| self.service.is_whole(seen));
+        let seen = self.now(job, &survey).await?.filter(|seen| self.service.is_whole(seen));
         Ok(seen.map(|seen| Launched { reference: seen.reference, incarnation: survey.incarnation.clone(), note: None }))
     }
 
@@ -323,7 +342,7 @@ impl<S: Service> Engine for Remote<S> {
         }
         // Also one that is not whole yet: it is there, and has to go.
         let survey = self.fresh().await?;
-        let found = self.seen(job, &survey).await?;
+        let found = self.now(job, &survey).await?;
         // Where a lost launch may have had an effect that cannot be found, only stopping it is safe.
         let may_be_there = !self.service.repeats() && job.sent_at.is_some();
         Ok(if found.is_some() || may_be_there { Voided::TooLate } else { Voided::Yes })
@@ -338,13 +357,15 @@ impl<S: Service> Engine for Remote<S> {
             return Ok(seen.observed);
         }
         let last = self.service.last_word(job, &seen).await?;
-        self.keep_logs(job).await;
+        if matches!(last, Observed::Ended(_)) {
+            self.keep_logs(job).await;
+        }
         Ok(last)
     }
 
     async fn stop(&self, job: JobRef<'_>, how: Stop) -> Result<(), EngineError> {
         let survey = self.recent(job.tag).await?;
-        match self.seen(job, &survey).await? {
+        match self.now(job, &survey).await? {
             Some(seen) if !matches!(seen.observed, Observed::Ended(_)) => self.service.kill(job, &seen, how).await,
             _ => Ok(()),
         }
@@ -356,7 +377,7 @@ impl<S: Service> Engine for Remote<S> {
 
     async fn suspend(&self, job: JobRef<'_>) -> Result<String, EngineError> {
         let survey = self.recent(job.tag).await?;
-        match self.seen(job, &survey).await? {
+        match self.now(job, &survey).await? {
             Some(seen) if !matches!(seen.observed, Observed::Ended(_)) => self.service.suspend(job, &seen).await,
             _ => Err(EngineError::Refused("it runs no more".to_owned())),
         }
@@ -375,6 +396,14 @@ impl<S: Service> Engine for Remote<S> {
         }
         let file = folder.join(stream.name());
         read_log(&file, offset, limit).map_err(|error| EngineError::Unreachable(format!("{}: {error}", file.display())))
+    }
+
+    /// A log that could not be kept is still read from the service, which then keeps the job as long as one that ended by itself.
+    async fn release(&self, job: JobRef<'_>, logs: bool) -> Result<(), EngineError> {
+        if !logs || self.logs_folder(job.tag).join(KEPT).exists() {
+            self.service.release(job);
+        }
+        Ok(())
     }
 
     async fn forget(&self, job: JobRef<'_>) -> Result<(), EngineError> {

@@ -15,14 +15,17 @@ use std::{
 
 use foggara_domain::Secret;
 use reqwest::{
-    Certificate, Client, Method, RequestBuilder, StatusCode,
+    Certificate, Client, Method, RequestBuilder, Response, StatusCode,
     header::{AUTHORIZATION, COOKIE},
     redirect::Policy,
 };
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::spnego::Spnego;
+use super::{
+    speech::{Followed, Speech},
+    spnego::Spnego,
+};
 use crate::EngineError;
 
 /// How long a connection may take to come about.
@@ -188,6 +191,18 @@ impl Rest {
         path: &str,
         fill: &impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer, EngineError> {
+        let (asked, answer) = self.open(base, method, path, fill).await?;
+        self.whole(asked, answer).await
+    }
+
+    /// Sends a request; the answer's body is still to be read.
+    async fn open(
+        &self,
+        base: &Url,
+        method: Method,
+        path: &str,
+        fill: &impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<(String, Response), EngineError> {
         let text = format!("{}{path}", base.as_str().trim_end_matches('/'));
         let mut url =
             Url::parse(&text).map_err(|error| EngineError::Refused(format!("'{path}' makes no address: {error}")))?;
@@ -214,21 +229,46 @@ impl Rest {
             }
         }
         let answer = request.send().await.map_err(|error| self.broken(&asked, &error))?;
+        Ok((asked, answer))
+    }
+
+    async fn whole(&self, asked: String, answer: Response) -> Result<Answer, EngineError> {
         let status = answer.status();
         let bytes = answer.bytes().await.map_err(|error| self.broken(&asked, &error))?.to_vec();
         Ok(Answer { status, bytes, asked, service: self.service })
     }
 
-    fn broken(&self, asked: &str, error: &reqwest::Error) -> EngineError {
-        // The innermost cause; the outer texts hold the whole url.
-        let cause = std::iter::successors(error.source(), |inner| (*inner).source()).last();
-        let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-        if error.is_connect() {
-            return EngineError::NotSent(format!("{} cannot be reached ({asked}){cause}", self.service));
+    /// `GET` of what the active address goes on saying, for at most `limit`. The other addresses are not tried: whoever follows a
+    /// service asks it for other things too, and those requests find the active one.
+    pub async fn follow(
+        &self,
+        path: &str,
+        limit: Duration,
+        fill: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Followed, EngineError> {
+        let base = &self.bases[self.active.load(Ordering::Relaxed) % self.bases.len()];
+        let (asked, answer) = self.open(base, Method::GET, path, &|request| fill(request).timeout(limit)).await?;
+        if answer.status().is_success() {
+            return Ok(Followed::Speaks(Speech::new(answer, asked, self.service)));
         }
-        let what = if error.is_timeout() { "did not answer in time" } else { "broke off" };
-        EngineError::Unreachable(format!("{} {what} ({asked}){cause}", self.service))
+        Ok(Followed::Refuses(self.whole(asked, answer).await?))
     }
+
+    fn broken(&self, asked: &str, error: &reqwest::Error) -> EngineError {
+        broken(self.service, asked, error)
+    }
+}
+
+/// What to say of a request that broke.
+pub(super) fn broken(service: &str, asked: &str, error: &reqwest::Error) -> EngineError {
+    // The innermost cause; the outer texts hold the whole url.
+    let cause = std::iter::successors(error.source(), |inner| (*inner).source()).last();
+    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+    if error.is_connect() {
+        return EngineError::NotSent(format!("{service} cannot be reached ({asked}){cause}"));
+    }
+    let what = if error.is_timeout() { "did not answer in time" } else { "broke off" };
+    EngineError::Unreachable(format!("{service} {what} ({asked}){cause}"))
 }
 
 /// An address as it stands in settings.

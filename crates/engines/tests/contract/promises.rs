@@ -1,6 +1,6 @@
 //! What every engine promises. A new engine implements [`Rig`] and passes [`keeps_all`]; nothing else is asked of it.
 
-use foggara_domain::{job_type::configs::refuse_identity_key, status::Outcome};
+use foggara_domain::{Tag, job_type::configs::refuse_identity_key, status::Outcome};
 use foggara_engines::{Engine, EngineError, JobRef, Observed, Stop, Stream, Voided};
 
 use crate::{
@@ -29,7 +29,8 @@ fn is_unreachable<T>(answer: &Result<T, EngineError>) -> bool {
 }
 
 /// Runs and is seen; a queue before it is no fault.
-async fn runs(engine: &dyn Engine, job: JobRef<'_>) {
+async fn runs(rig: &dyn Rig, job: JobRef<'_>) {
+    let engine = rig.engine();
     until("the job runs", || async {
         match engine.observe(job).await.expect("an answer") {
             Observed::Running { .. } => Some(()),
@@ -38,6 +39,18 @@ async fn runs(engine: &dyn Engine, job: JobRef<'_>) {
         }
     })
     .await;
+    if rig.lags() {
+        listed(rig, engine, &[job.tag]).await;
+    }
+}
+
+/// The list for the sweep is this one: at once, or soon where it may lag.
+async fn listed(rig: &dyn Rig, engine: &dyn Engine, tags: &[&Tag]) {
+    let list = || async { engine.list(&rig.place().prefix).await.expect("a list") };
+    if rig.lags() {
+        until("the list is right", || async { list().await.iter().eq(tags.iter().copied()).then_some(()) }).await;
+    }
+    assert_eq!(list().await.iter().collect::<Vec<_>>(), tags);
 }
 
 /// Stops whatever is left of a test, until the engine has nothing alive.
@@ -97,8 +110,8 @@ async fn one_job(rig: &dyn Rig) {
         assert_eq!((&found.reference, &found.incarnation), (&launched.reference, &launched.incarnation));
     }
     assert_eq!(engine.void(job, "too late").await, Ok(Voided::TooLate));
-    runs(engine, job).await;
-    assert_eq!(engine.list(&place.prefix).await, Ok(vec![tag.clone()]));
+    runs(rig, job).await;
+    listed(rig, engine, &[&tag]).await;
     assert_eq!(engine.list("another-prefix").await, Ok(vec![]));
     let again = rig.restarted();
     let found = again.find(job).await.expect("asked").expect("a restarted server finds it");
@@ -111,7 +124,7 @@ async fn one_job(rig: &dyn Rig) {
     assert_ne!(ended.outcome, Outcome::Succeeded);
     assert_eq!(again.stop(job, Stop::Hard).await, Ok(()), "a stop may be repeated");
     assert_eq!(engine.observe(job).await, Ok(Observed::Ended(ended)), "an end stays as it is");
-    assert_eq!(engine.list(&place.prefix).await, Ok(vec![]));
+    listed(rig, engine, &[]).await;
     engine.forget(job).await.expect("forgotten");
     engine.forget(job).await.expect("forgotten already");
 }
@@ -122,7 +135,7 @@ async fn logs_by_offset(rig: &dyn Rig) {
     let tag = rig.place().tag("talks");
     let launched = rig.launch(&tag).await.expect("launched");
     let job = JobRef { reference: Some(&launched.reference), ..JobRef::from(&tag) };
-    runs(engine, job).await;
+    runs(rig, job).await;
     if rig.fault(Fault::Prints(tag.clone(), "first line\nsecond line\n")).await {
         let from = |offset: u64, limit: usize| async move {
             let piece = engine.logs(job, Stream::Stdout, offset, limit).await.expect("a piece");
@@ -189,7 +202,7 @@ async fn strange_state(rig: &dyn Rig) {
     let tag = rig.place().tag("strange");
     let launched = rig.launch(&tag).await.expect("launched");
     let job = JobRef { reference: Some(&launched.reference), ..JobRef::from(&tag) };
-    runs(rig.engine(), job).await;
+    runs(rig, job).await;
     if rig.fault(Fault::StrangeState(tag.clone())).await {
         until("the state is shown", || async {
             match rig.engine().observe(job).await.expect("an answer") {
@@ -210,13 +223,13 @@ async fn unauthorized(rig: &dyn Rig) {
     let tag = rig.place().tag("stranger");
     let launched = rig.launch(&tag).await.expect("launched");
     let job = JobRef { reference: Some(&launched.reference), ..JobRef::from(&tag) };
-    runs(rig.engine(), job).await;
+    runs(rig, job).await;
     if rig.fault(Fault::Unauthorized).await {
         let list = rig.engine().list(&rig.place().prefix).await;
         assert!(matches!(&list, Err(EngineError::Unreachable(why)) if why.contains("credential")), "{list:?}");
         // For those who asked at the same time the answer holds a moment longer.
         until("it is let in again", || async { rig.engine().observe(job).await.ok() }).await;
-        runs(rig.engine(), job).await;
+        runs(rig, job).await;
     }
     clear(rig).await;
 }
@@ -227,7 +240,7 @@ async fn deaf(rig: &dyn Rig) {
     let tag = rig.place().tag("deaf");
     let launched = rig.launch(&tag).await.expect("launched");
     let job = JobRef { reference: Some(&launched.reference), ..JobRef::from(&tag) };
-    runs(engine, job).await;
+    runs(rig, job).await;
     if rig.fault(Fault::Deaf(true)).await {
         until("the last list is over", || async { is_unreachable(&engine.observe(job).await).then_some(()) }).await;
         assert!(is_unreachable(&engine.find(job).await));
@@ -236,7 +249,7 @@ async fn deaf(rig: &dyn Rig) {
         assert!(is_unreachable(&rig.restarted().observe(job).await));
         assert!(rig.fault(Fault::Deaf(false)).await);
         until("it answers", || async { engine.observe(job).await.ok() }).await;
-        runs(engine, job).await;
+        runs(rig, job).await;
     }
     clear(rig).await;
 }
@@ -247,7 +260,7 @@ async fn new_life(rig: &dyn Rig) {
     let tag = rig.place().tag("forgotten");
     let launched = rig.launch(&tag).await.expect("launched");
     let job = JobRef { reference: Some(&launched.reference), ..JobRef::from(&tag) };
-    runs(engine, job).await;
+    runs(rig, job).await;
     if rig.fault(Fault::NewLife).await {
         until("it is absent", || async {
             match engine.observe(job).await {

@@ -48,6 +48,11 @@ pub trait Rig: Send + Sync {
     /// Keys by which the engine knows jobs of ours: no request may set them.
     fn identity_keys(&self) -> &'static [&'static str];
 
+    /// Whether [`Engine::list`] and polls may lag by a moment, since the engine is told of changes.
+    fn lags(&self) -> bool {
+        false
+    }
+
     /// Brings a fault about. False: it cannot happen to this engine, for a reason that stands where this is implemented.
     async fn fault(&self, fault: Fault) -> bool;
 }

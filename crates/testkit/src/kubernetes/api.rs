@@ -16,7 +16,10 @@ use futures::stream;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::{ACCOUNT, Fault, Held, NAMESPACE, lock};
+use super::{
+    ACCOUNT, Fault, Held, NAMESPACE, lock,
+    watch::{Selector, follow},
+};
 
 /// Bytes of a request.
 const LARGEST: usize = 4 << 20;
@@ -31,20 +34,37 @@ struct Asked<'a> {
     query: BTreeMap<String, String>,
     headers: &'a HeaderMap,
     body: Value,
+    /// For watches, which go on after the answer.
+    held: &'a Arc<Mutex<Held>>,
+}
+
+impl Asked<'_> {
+    fn wants(&self, name: &str) -> bool {
+        self.query.get(name).is_some_and(|value| value == "true")
+    }
+
+    fn selector(&self) -> Selector {
+        let accept = self.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+        let only_metadata = accept.is_some_and(|accept| accept.contains("as=PartialObjectMetadata"));
+        Selector::of(&self.query, only_metadata)
+    }
 }
 
 pub(super) async fn answer(State(held): State<Arc<Mutex<Held>>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(bytes) = to_bytes(body, LARGEST).await else { return lost() };
     let method = parts.method.as_str();
-    let mut held = lock(&held);
+    let shared = held;
+    let mut held = lock(&shared);
     let text = format!("{method} {}", parts.uri);
     held.asked.push(text.clone());
     if held.is_deaf {
         return lost();
     }
     held.work();
-    let fault = held.faults.iter().position(|(of, _)| text.starts_with(of.as_str()));
+    // Watches come when they like: no fault is for them that does not name them.
+    let is_watch = |text: &str| text.contains("watch=true");
+    let fault = held.faults.iter().position(|(of, _)| text.starts_with(of.as_str()) && is_watch(of) == is_watch(&text));
     let fault = fault.map(|at| held.faults.remove(at).1);
     let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     match &fault {
@@ -64,8 +84,11 @@ pub(super) async fn answer(State(held): State<Arc<Mutex<Held>>>, request: Reques
         query: pairs.map(|(key, value)| (key.to_owned(), decoded(value))).collect(),
         headers: &parts.headers,
         body,
+        held: &shared,
     };
     let answer = held.answer(asked);
+    // A watch that is lost is taken off what is held.
+    drop(held);
     if fault.is_some() { lost() } else { answer }
 }
 
@@ -121,6 +144,7 @@ impl Held {
     fn in_namespace(&mut self, asked: Asked<'_>) -> Response {
         let path = asked.path[4..].to_vec();
         let verb = match (asked.method, path.len()) {
+            ("GET", 1) if asked.wants("watch") => "watch",
             ("GET", 1) => "list",
             ("GET", _) => "get",
             ("POST", _) => "create",
@@ -150,6 +174,7 @@ impl Held {
             }
             ("POST", ["pods"]) => self.make_pod(asked),
             ("POST", ["secrets"]) => self.make_secret(asked.body),
+            ("GET", ["pods"]) if asked.wants("watch") => follow(self, asked.held, asked.selector(), &asked.query),
             ("GET", ["pods"]) => self.list(&asked),
             ("DELETE", ["pods"]) => self.delete_all(&asked),
             ("GET", ["pods", name, "log"]) => self.log(name, &asked.query),
@@ -180,6 +205,14 @@ impl Held {
             );
             return refusal(403, "Forbidden", &message);
         }
+        let lives = |pod: &&Value| !matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+        let used = self.pods.values().filter(lives).count();
+        if let Some(quota) = self.quota.filter(|quota| used >= *quota) {
+            let message = format!(
+                "pods \"{name}\" is forbidden: exceeded quota: some-pods, requested: pods=1, used: pods={used}, limited: pods={quota}"
+            );
+            return refusal(403, "Forbidden", &message);
+        }
         if asked.query.get("dryRun").is_some_and(|dry| dry == "All") {
             return self.say(StatusCode::CREATED, &pod);
         }
@@ -202,36 +235,19 @@ impl Held {
         self.say(StatusCode::CREATED, &secret)
     }
 
-    fn matching(&self, query: &BTreeMap<String, String>) -> Vec<String> {
-        let empty = String::new();
-        let labels = query.get("labelSelector").unwrap_or(&empty).split(',').filter_map(|one| one.split_once('='));
-        let fields = query.get("fieldSelector").unwrap_or(&empty).split(',').filter_map(|one| one.split_once("!="));
-        let matches = |pod: &Value| {
-            labels.clone().all(|(key, value)| pod["metadata"]["labels"][key] == value)
-                && fields.clone().all(|(key, value)| key != "status.phase" || pod["status"]["phase"] != value)
-        };
-        self.pods.iter().filter(|(_, pod)| matches(pod)).map(|(name, _)| name.clone()).collect()
+    fn matching(&self, selector: &Selector) -> Vec<String> {
+        self.pods.iter().filter(|(_, pod)| selector.matches(pod)).map(|(name, _)| name.clone()).collect()
     }
 
     fn list(&mut self, asked: &Asked<'_>) -> Response {
-        let only_metadata = asked
-            .headers
-            .get(header::ACCEPT)
-            .and_then(|accept| accept.to_str().ok())
-            .is_some_and(|accept| accept.contains("as=PartialObjectMetadataList"));
+        let selector = asked.selector();
         let after = asked.query.get("continue").cloned().unwrap_or_default();
         let limit = asked.query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(usize::MAX);
-        let names: Vec<String> = self.matching(&asked.query).into_iter().filter(|name| *name > after).collect();
+        let names: Vec<String> = self.matching(&selector).into_iter().filter(|name| *name > after).collect();
         let page: Vec<&String> = names.iter().take(limit).collect();
         let next = if names.len() > page.len() { page.last().map_or("", |name| name.as_str()) } else { "" };
-        let items: Vec<Value> = page
-            .iter()
-            .map(|name| {
-                let pod = &self.pods[*name];
-                if only_metadata { json!({"metadata": pod["metadata"]}) } else { pod.clone() }
-            })
-            .collect();
-        let kind = if only_metadata { "PartialObjectMetadataList" } else { "PodList" };
+        let items: Vec<Value> = page.iter().map(|name| selector.shown(&self.pods[*name])).collect();
+        let kind = if selector.only_metadata { "PartialObjectMetadataList" } else { "PodList" };
         let list = json!({
             "kind": kind, "metadata": {"resourceVersion": self.made.to_string(), "continue": next}, "items": items,
         });
@@ -239,25 +255,24 @@ impl Held {
     }
 
     fn change(&mut self, name: &str, patch: &Value) -> Response {
-        let Some(pod) = self.pods.get_mut(name) else { return lost() };
-        merge(pod, patch);
-        let pod = pod.clone();
-        self.say(StatusCode::OK, &pod)
+        match self.change_pod(name, |pod| merge(pod, patch)) {
+            Some(pod) => self.say(StatusCode::OK, &pod),
+            None => lost(),
+        }
     }
 
     /// A pod that no kubelet has goes at once, and so does one without any grace.
     fn delete(&mut self, name: &str, options: &Value) -> Response {
-        let Some(pod) = self.pods.get_mut(name) else { return lost() };
-        pod["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:02Z");
-        let (pod, known) = (pod.clone(), !pod["status"]["startTime"].is_null());
-        if !known || options["gracePeriodSeconds"] == 0 {
+        let going = |pod: &mut Value| pod["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:02Z");
+        let Some(pod) = self.change_pod(name, going) else { return lost() };
+        if pod["status"]["startTime"].is_null() || options["gracePeriodSeconds"] == 0 {
             self.remove(name);
         }
         self.say(StatusCode::OK, &pod)
     }
 
     fn delete_all(&mut self, asked: &Asked<'_>) -> Response {
-        for name in self.matching(&asked.query) {
+        for name in self.matching(&asked.selector()) {
             self.delete(&name, &asked.body);
         }
         self.say(StatusCode::OK, &json!({"kind": "PodList", "metadata": {}, "items": []}))

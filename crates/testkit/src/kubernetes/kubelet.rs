@@ -20,7 +20,25 @@ impl Held {
             pod["status"] = json!({"phase": "Pending"});
         }
         let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        self.pods.entry(name).or_insert(pod).clone()
+        if let Some(there) = self.pods.get(&name) {
+            return there.clone();
+        }
+        self.pods.insert(name, pod.clone());
+        self.changes.note(self.made, None, Some(pod.clone()));
+        pod
+    }
+
+    /// Changes a pod; gives it as it is then.
+    pub(super) fn change_pod(&mut self, name: &str, change: impl FnOnce(&mut Value)) -> Option<Value> {
+        let pod = self.pods.get_mut(name)?;
+        let before = pod.clone();
+        change(pod);
+        if *pod != before {
+            self.made += 1;
+            pod["metadata"]["resourceVersion"] = json!(self.made.to_string());
+            self.changes.note(self.made, Some(before), Some(pod.clone()));
+        }
+        self.pods.get(name).cloned()
     }
 
     /// Everything that is due.
@@ -28,25 +46,31 @@ impl Held {
         if self.is_lost {
             return;
         }
-        let obstacle = self.obstacle.clone();
-        let mut gone = Vec::new();
-        for (name, pod) in &mut self.pods {
-            let is_over = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
-            if !pod["metadata"]["deletionTimestamp"].is_null() {
-                gone.push(name.clone());
+        let is_over = |pod: &Value| matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+        let goes = |pod: &Value| !pod["metadata"]["deletionTimestamp"].is_null();
+        let is_due = |pod: &Value| {
+            goes(pod)
+                || pod["status"]["phase"] == "Pending"
+                || !pod["spec"]["activeDeadlineSeconds"].is_null() && !is_over(pod)
+        };
+        let due: Vec<String> = self.pods.iter().filter(|(_, pod)| is_due(pod)).map(|(name, _)| name.clone()).collect();
+        for name in due {
+            let Some(pod) = self.pods.get(&name) else { continue };
+            if goes(pod) {
+                self.remove(&name);
             } else if pod["status"]["phase"] == "Pending" {
                 let volumes = pod["spec"]["volumes"].as_array().cloned().unwrap_or_default();
-                let wanted = volumes.iter().filter_map(|volume| volume["secret"]["secretName"].as_str());
-                let has_all = wanted.clone().all(|secret| self.secrets.contains_key(secret));
-                start(pod, has_all, obstacle.as_ref());
-            } else if !pod["spec"]["activeDeadlineSeconds"].is_null() && !is_over {
-                end(pod, 143, "Error");
-                pod["status"]["reason"] = json!("DeadlineExceeded");
-                pod["status"]["message"] = json!("Pod was active on the node longer than the specified deadline");
+                let mut wanted = volumes.iter().filter_map(|volume| volume["secret"]["secretName"].as_str());
+                let has_all = wanted.all(|secret| self.secrets.contains_key(secret));
+                let obstacle = self.obstacle.clone();
+                self.change_pod(&name, |pod| start(pod, has_all, obstacle.as_ref()));
+            } else {
+                self.change_pod(&name, |pod| {
+                    end(pod, 143, "Error");
+                    pod["status"]["reason"] = json!("DeadlineExceeded");
+                    pod["status"]["message"] = json!("Pod was active on the node longer than the specified deadline");
+                });
             }
-        }
-        for name in gone {
-            self.remove(&name);
         }
     }
 
@@ -55,12 +79,16 @@ impl Held {
         let Some(pod) = self.pods.remove(name) else { return };
         self.logs.remove(name);
         let uid = pod["metadata"]["uid"].clone();
+        self.made += 1;
+        self.changes.note(self.made, Some(pod), None);
         let is_owned = |object: &Value| {
             object["metadata"]["ownerReferences"].as_array().is_some_and(|all| all.iter().any(|one| one["uid"] == uid))
         };
         self.secrets.retain(|_, secret| !is_owned(secret));
-        for pod in self.pods.values_mut().filter(|pod| is_owned(pod)) {
-            pod["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:02Z");
+        let owned: Vec<String> =
+            self.pods.iter().filter(|(_, pod)| is_owned(pod)).map(|(name, _)| name.clone()).collect();
+        for name in owned {
+            self.change_pod(&name, |pod| pod["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:02Z"));
         }
     }
 }

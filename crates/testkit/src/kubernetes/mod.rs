@@ -3,8 +3,10 @@
 //! somebody asks: a pod runs when its Secrets are there, and a pod that is deleted goes at the next request.
 
 mod api;
+mod fill;
 mod kubelet;
 mod tls;
+mod watch;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -43,7 +45,9 @@ struct Held {
     secrets: BTreeMap<String, Value>,
     /// Lines of logs with their times.
     logs: BTreeMap<String, Vec<(String, String)>>,
+    /// The newest version; uids and times of log lines are made of it too.
     made: u64,
+    changes: watch::Changes,
     /// Tokens that count; without one everybody may ask.
     token: Option<String>,
     /// Rights that nobody has: `create pods`.
@@ -54,6 +58,8 @@ struct Held {
     is_deaf: bool,
     /// Why new pods do not start: reason and message.
     obstacle: Option<(String, String)>,
+    /// Pods that may be there and not have ended.
+    quota: Option<usize>,
     /// The node is lost: nothing starts, ends or goes.
     is_lost: bool,
     /// Method and path with query of each request.
@@ -177,15 +183,19 @@ impl FakeKubernetes {
 
     /// The pod's container ends with a code and Kubernetes' word for the reason.
     pub fn end(&self, name: &str, code: i32, reason: &str) {
-        if let Some(pod) = lock(&self.held).pods.get_mut(name) {
-            kubelet::end(pod, code, reason);
-        }
+        lock(&self.held).change_pod(name, |pod| kubelet::end(pod, code, reason));
     }
 
     /// The pod shows a phase.
     pub fn set_phase(&self, name: &str, phase: &str) {
-        if let Some(pod) = lock(&self.held).pods.get_mut(name) {
-            pod["status"]["phase"] = json!(phase);
+        lock(&self.held).change_pod(name, |pod| pod["status"]["phase"] = json!(phase));
+    }
+
+    /// Puts running drivers of these names there, as large as real ones.
+    pub fn fill(&self, installation: &str, names: impl IntoIterator<Item = String>) {
+        let mut held = lock(&self.held);
+        for name in names {
+            held.add_pod(fill::driver(installation, &name));
         }
     }
 
@@ -195,9 +205,42 @@ impl FakeKubernetes {
         lock(&self.held).obstacle = obstacle;
     }
 
+    /// So many pods may be there that have not ended.
+    pub fn set_quota(&self, pods: Option<usize>) {
+        lock(&self.held).quota = pods;
+    }
+
     /// The node is lost, or back.
     pub fn lose_node(&self, lost: bool) {
         lock(&self.held).is_lost = lost;
+    }
+
+    /// All watches break off; they may be begun again.
+    pub fn break_watches(&self) {
+        lock(&self.held).changes.break_off();
+    }
+
+    /// Forgets what changed up to now: a watch from an earlier version is told 410.
+    pub fn compact(&self) {
+        let mut held = lock(&self.held);
+        let version = held.made;
+        held.changes.compact(version);
+    }
+
+    /// The watches of pods with this role (`driver`) that are there are told nothing from now on and do not end, as behind a
+    /// connection that is dead. Later ones are.
+    pub fn mute_watches(&self, role: &str) {
+        lock(&self.held).changes.mute(role);
+    }
+
+    /// How many watches somebody listens to.
+    pub fn watches(&self) -> usize {
+        lock(&self.held).changes.open
+    }
+
+    /// A pod is gone without a request.
+    pub fn remove(&self, name: &str) {
+        lock(&self.held).remove(name);
     }
 
     /// Only this token counts from now on.
@@ -240,7 +283,9 @@ impl FakeKubernetes {
 
     /// From now on no request is answered, or again.
     pub fn set_deaf(&self, deaf: bool) {
-        lock(&self.held).is_deaf = deaf;
+        let mut held = lock(&self.held);
+        held.is_deaf = deaf;
+        held.changes.ring();
     }
 
     /// Another cluster is at this address: it knows nothing of before.
@@ -248,7 +293,11 @@ impl FakeKubernetes {
         let mut held = lock(&self.held);
         held.made += 1;
         let namespace_uid = format!("life-{}", held.made);
-        *held = Held { namespace_uid, made: held.made, ..Held::default() };
+        let asked = std::mem::take(&mut held.asked);
+        let changes = std::mem::take(&mut held.changes);
+        *held = Held { namespace_uid, made: held.made, asked, changes, ..Held::default() };
+        // Whoever goes on watching is told nothing of what was before, as by a cluster that was never anything else.
+        held.changes.new_life();
     }
 
     /// Method and path with query of all requests.

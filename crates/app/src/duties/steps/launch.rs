@@ -35,7 +35,10 @@ pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, prepared: Op
     let launched = match find_or_launch(&room, &row, &tag, prepared, first || unsent).await {
         Ok(launched) => launched,
         // The row as committed, so that a restart of the steps does not count as the first.
-        Err(done) => return Done { row: Some(Changed::Kept(Box::new(row))), ..done },
+        Err(mut done) => {
+            done.row.get_or_insert_with(|| Changed::Kept(Box::new(row)));
+            return done;
+        }
     };
     failpoint::pass("launch.sent");
     let job = JobRef { reference: Some(&launched.reference), ..job_of(&row, &tag) };
@@ -123,6 +126,7 @@ async fn find_or_launch(
         Ok(Err(EngineError::Refused(reason) | EngineError::Unsupported(reason))) => {
             Err(Done { word: Some(Word::Refused(reason)), ..Done::default() })
         }
+        Ok(Err(EngineError::Full(why))) => Err(wait_for_room(room, row, why).await),
         Ok(Err(EngineError::Voided)) => Err(Done { voided: Some(VoidFact::Voided), ..Done::default() }),
         Ok(Err(error)) => Err(Done { unsent: matches!(error, EngineError::NotSent(_)), ..trouble(error) }),
         Err(_) => Err(Done::trouble(format!("no answer to the launch within {} s", limit.as_secs()))),
@@ -136,6 +140,28 @@ async fn give_up(room: &Room, tag: &Tag, reason: String) -> Done {
         Ok(Voided::Yes) => Done { word: Some(Word::Refused(reason)), ..Done::default() },
         Ok(Voided::TooLate) => Done { voided: Some(VoidFact::TooLate), ..Done::default() },
         Err(error) => trouble(error),
+    }
+}
+
+/// The engine has no room: the execution waits where it is and shows why, and is tried again. Such an answer is an answer, so that
+/// the time for a launch begins anew with it; it is stored seldom, since the answer may stay the same for days.
+async fn wait_for_room(room: &Room, row: &Execution, why: String) -> Done {
+    let now = room.app.now();
+    let state = why.clone();
+    let changed = change(&room.app, Some(&room.own), &row.id, move |row| {
+        let first = row.engine_state.is_none();
+        let is_late = row.deadline.is_some_and(|deadline| deadline < now.plus(LAUNCH_DEADLINE / 2));
+        if row.phase != Phase::Launching || row.engine_ref.is_some() || !(first || is_late) {
+            return Ok(Edit::Keep);
+        }
+        row.engine_state = Some(state.clone());
+        row.deadline = Some(now.plus(LAUNCH_DEADLINE));
+        Ok(if first { Edit::Record("launching", Some(state.clone())) } else { Edit::Quietly })
+    })
+    .await;
+    match changed {
+        Ok(changed) => Done { row: Some(changed), word: Some(Word::Unasked), unsent: true, ..Done::trouble(why) },
+        Err(error) => Done { unsent: true, ..Done::trouble(error) },
     }
 }
 

@@ -80,7 +80,7 @@ pub(in crate::duties) async fn finish(room: Arc<Room>, row: Execution, ended_at:
     })
     .await;
     failpoint::pass("settle.ended");
-    changed.map_or_else(Done::trouble, Done::row)
+    released(&room, changed).await
 }
 
 /// Ends the phase without a word of the engine; see [`foggara_domain::drive::Step::End`].
@@ -129,6 +129,18 @@ pub(in crate::duties) async fn close(room: Arc<Room>, row: Execution, evidence: 
         Ok(Edit::Record("gone", Some(evidence.to_owned())))
     })
     .await;
+    released(&room, changed).await
+}
+
+/// Tells the engine that the end of a stopped job is stored. One that ended by itself stays there for whoever wants to see why.
+async fn released(room: &Room, changed: foggara_domain::Result<Changed>) -> Done {
+    if let Ok(Changed::Saved(row)) = &changed
+        && let Some(tag) = &row.tag
+        && row.stop_sent_at.is_some()
+        && let Err(error) = room.engine.release(job_of(row, tag), row.deleted_at.is_none()).await
+    {
+        tracing::debug!(execution = %row.id, "the engine keeps what it has of a stopped job: {error}");
+    }
     changed.map_or_else(Done::trouble, Done::row)
 }
 

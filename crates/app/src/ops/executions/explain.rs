@@ -16,7 +16,10 @@ pub async fn explain(app: &App, caller: &Caller, id: &ExecutionId) -> Result<Exp
     let text = match execution.phase {
         Phase::Waiting => waiting(app, &execution).await?,
         Phase::Staging => "staging: files of the job are being fetched into its workspace".to_owned(),
-        Phase::Launching => "launching: the engine was asked to start the job and has not confirmed it".to_owned(),
+        Phase::Launching => match execution.engine_state.as_deref() {
+            Some(state) => format!("launching: the engine says {state}"),
+            None => "launching: the engine was asked to start the job and has not confirmed it".to_owned(),
+        },
         Phase::Running => {
             format!("running: the engine says {}", execution.engine_state.as_deref().unwrap_or("RUNNING"))
         }

@@ -1,6 +1,8 @@
 //! Kubernetes under the contract, with the fake API server; and what it owes beyond: launches cut short, executors left, errors that
 //! say what to do.
 
+mod watch;
+
 use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
@@ -52,6 +54,7 @@ impl KubernetesRig {
             artifacts: None,
             max_running: 10,
             keep_ended: Duration::from_secs(3600),
+            watch_for: Duration::from_secs(30),
             remote,
         };
         change(&mut settings);
@@ -71,6 +74,18 @@ impl KubernetesRig {
             }
         })
         .await;
+    }
+
+    async fn lists(&self, tags: &[&Tag]) {
+        until("the list is right", || async {
+            let list = self.engine.list(&self.place.prefix).await.expect("a list");
+            list.iter().eq(tags.iter().copied()).then_some(())
+        })
+        .await;
+    }
+
+    async fn shows(&self, tag: &Tag, state: &str) {
+        until("its state is shown", || async { (self.state(tag).await.as_deref() == Some(state)).then_some(()) }).await;
     }
 
     async fn state(&self, tag: &Tag) -> Option<String> {
@@ -125,6 +140,10 @@ impl Rig for KubernetesRig {
             "spark.kubernetes.executor.label.foggara-id",
             "spark.kubernetes.executor.label.foggara-installation",
         ]
+    }
+
+    fn lags(&self) -> bool {
+        true
     }
 
     async fn fault(&self, fault: Fault) -> bool {
@@ -279,19 +298,21 @@ async fn executors_that_are_left_are_alive_and_are_removed() {
     (&rig as &dyn Rig).launch(&tag).await.expect("launched");
     rig.runs(&tag).await;
     rig.fake.add_executor(tag.as_str(), "exec-1");
+    rig.fake.add_executor(tag.as_str(), "exec-2");
     rig.engine.list(&rig.place.prefix).await.expect("it has begun");
     rig.fake.lose_node(true);
-    rig.fake.end(tag.as_str(), 137, "OOMKilled");
+    rig.fake.end("exec-2", 137, "OOMKilled");
+    rig.fake.end(tag.as_str(), 1, "Error");
     until("the executor is seen", || async {
         (rig.state(&tag).await.as_deref() == Some("EXECUTORS LEFT")).then_some(())
     })
     .await;
-    assert_eq!(rig.engine.list(&rig.place.prefix).await, Ok(vec![tag.clone()]));
+    rig.lists(&[&tag]).await;
     rig.fake.lose_node(false);
     let ended = end_of(&rig.engine, JobRef::from(&tag)).await;
-    assert_eq!((ended.outcome, ended.exit_code), (Outcome::Failed, Some(137)));
-    assert!(ended.reason.as_deref().is_some_and(|why| why.starts_with("OOMKilled")), "{ended:?}");
-    assert_eq!(rig.fake.pods(), [tag.as_str()]);
+    assert_eq!((ended.outcome, ended.exit_code), (Outcome::Failed, Some(1)));
+    assert_eq!(ended.reason.as_deref(), Some("exit code 1; executors OOMKilled: exec-2"));
+    assert_eq!(rig.fake.pods(), ["exec-2", tag.as_str()]);
 }
 
 /// No kubelet, no evidence: a pod on a lost node stays alive, also after a hard stop.
@@ -304,7 +325,7 @@ async fn a_pod_on_a_lost_node_is_not_gone() {
     rig.fake.lose_node(true);
     let job = JobRef::from(&tag);
     rig.engine.stop(job, Stop::Hard).await.expect("stopped");
-    assert_eq!(rig.engine.list(&rig.place.prefix).await, Ok(vec![tag.clone()]));
+    rig.lists(&[&tag]).await;
     until("it is shown", || async { (rig.state(&tag).await.as_deref() == Some("TERMINATING")).then_some(()) }).await;
     rig.fake.lose_node(false);
     until("it is gone", || async {
@@ -320,7 +341,7 @@ async fn what_keeps_a_pod_from_running_is_shown() {
     rig.fake.set_obstacle(Some(("ImagePullBackOff", "Back-off pulling image \"spark:test\"")));
     (&rig as &dyn Rig).launch(&tag).await.expect("launched");
     let shown = "PENDING: ImagePullBackOff: Back-off pulling image \"spark:test\"";
-    assert_eq!(rig.state(&tag).await.as_deref(), Some(shown));
+    rig.shows(&tag, shown).await;
     rig.fake.set_obstacle(None);
     rig.runs(&tag).await;
 
@@ -328,7 +349,7 @@ async fn what_keeps_a_pod_from_running_is_shown() {
     let tag = rig.place.tag("large");
     (&rig as &dyn Rig).launch(&tag).await.expect("launched");
     let shown = "PENDING: Unschedulable: 0/3 nodes are available: 3 Insufficient memory.";
-    assert_eq!(rig.state(&tag).await.as_deref(), Some(shown));
+    rig.shows(&tag, shown).await;
     // It has not begun, so that it is deleted.
     rig.engine.stop(JobRef::from(&tag), Stop::Gently).await.expect("stopped");
     assert!(rig.fake.pod(tag.as_str()).is_none());
@@ -362,6 +383,53 @@ async fn pods_of_ended_jobs_go_after_a_while() {
     assert_eq!(most.0, 5, "a few per round");
 }
 
+/// A stopped job's pod goes when its end is stored elsewhere, and its log is to be had.
+#[tokio::test]
+async fn the_pod_of_a_stopped_job_goes_when_it_is_released() {
+    let rig = KubernetesRig::new();
+    let tag = rig.place.tag("released");
+    (&rig as &dyn Rig).launch(&tag).await.expect("launched");
+    rig.runs(&tag).await;
+    rig.fake.print(tag.as_str(), "so far\n");
+    let job = JobRef::from(&tag);
+    rig.engine.stop(job, Stop::Gently).await.expect("stopped");
+    // Nobody has seen the end, so that nobody has kept the log.
+    rig.engine.release(job, true).await.expect("released");
+    rig.lists(&[]).await;
+    assert_eq!(rig.fake.pods(), [tag.as_str()]);
+    let ended = end_of(&rig.engine, job).await;
+    assert_eq!((ended.outcome, ended.exit_code), (Outcome::Killed, Some(143)));
+    rig.engine.release(job, true).await.expect("released");
+    until("it goes", || async {
+        rig.engine.list(&rig.place.prefix).await.expect("a list");
+        rig.fake.pods().is_empty().then_some(())
+    })
+    .await;
+    let kept = rig.engine.logs(job, Stream::Stdout, 0, 100).await.expect("a piece");
+    assert_eq!(String::from_utf8_lossy(&kept.bytes), "so far\n");
+}
+
+/// No room is not a no: nothing is left of the try, and it may be made again.
+#[tokio::test]
+async fn a_quota_that_is_used_up_is_said() {
+    let rig = KubernetesRig::new();
+    let tag = rig.place.tag("quota");
+    let launch = || (&rig as &dyn Rig).launch(&tag);
+    rig.fake.set_quota(Some(0));
+    let full = launch().await;
+    assert!(matches!(&full, Err(EngineError::Full(why)) if why.contains("exceeded quota: some-pods")), "{full:?}");
+    let service = Kubernetes::new(rig.settings.clone()).expect("an engine");
+    assert!(matches!(service.rehearse().await, Err(EngineError::Full(_))));
+    rig.fake.set_quota(None);
+    // Too many requests, when the pod is there already.
+    rig.fake.fail(&format!("POST /api/v1/namespaces/{NAMESPACE}/secrets"), 429);
+    assert!(matches!(launch().await, Err(EngineError::Full(_))));
+    assert_eq!(rig.engine.find(JobRef::from(&tag)).await, Ok(None));
+    assert!(rig.fake.pods().is_empty());
+    launch().await.expect("launched");
+    rig.runs(&tag).await;
+}
+
 #[tokio::test]
 async fn a_name_that_is_taken_by_somebody_is_said() {
     let rig = KubernetesRig::new();
@@ -384,8 +452,15 @@ async fn rights_that_are_missing_are_named() {
     assert!(rig.fake.pods().is_empty());
     let service = Kubernetes::new(rig.settings.clone()).expect("an engine");
     assert_eq!(service.lacks().await, Ok(vec!["create secrets".to_owned()]));
+    // Without a watch each look is a list.
+    rig.fake.deny("watch pods");
+    let unwatched = rig.restarted();
+    for _ in 0..2 {
+        assert_eq!(unwatched.list(&rig.place.prefix).await, Ok(vec![]));
+    }
+    assert_eq!(service.lacks().await, Ok(vec!["watch pods".to_owned(), "create secrets".to_owned()]));
     rig.fake.deny("list pods");
-    let list = rig.engine.list(&rig.place.prefix).await;
+    let list = rig.restarted().list(&rig.place.prefix).await;
     assert!(matches!(&list, Err(EngineError::Unreachable(why)) if why.contains("cannot list resource")), "{list:?}");
 }
 
@@ -503,23 +578,4 @@ async fn a_log_outlives_its_pod() {
     assert_eq!(String::from_utf8_lossy(&kept.bytes), "two");
     let errors = rig.engine.logs(job, Stream::Stderr, 0, 100).await.expect("a piece");
     assert!(errors.bytes.is_empty());
-}
-
-/// Whatever the number of jobs: pages, and no question per pod.
-#[tokio::test]
-async fn many_pods_are_listed_in_pages() {
-    let rig = KubernetesRig::new();
-    let first = rig.place.tag("many0");
-    (&rig as &dyn Rig).launch(&first).await.expect("launched");
-    rig.runs(&first).await;
-    let mut pod = rig.fake.pod(first.as_str()).expect("a pod");
-    for at in 1..2500 {
-        pod["metadata"]["name"] = json!(rig.place.tag(&format!("many{at}")).as_str());
-        rig.fake.put_pod(pod.clone());
-    }
-    let asked = rig.fake.asked().len();
-    let list = rig.engine.list(&rig.place.prefix).await.expect("a list");
-    assert_eq!(list.len(), 2500);
-    // Three pages of drivers, one of executors, and the namespace.
-    assert_eq!(rig.fake.asked().len() - asked, 5, "{:?}", &rig.fake.asked()[asked..]);
 }

@@ -228,7 +228,7 @@ fn log_in(mut stream: &TcpStream, server: &str, login: &Login) -> Result<(), Str
     }
 }
 
-fn write(out: &mut dyn TOutputProtocol, value: &Value) -> thrift::Result<()> {
+pub(super) fn write(out: &mut dyn TOutputProtocol, value: &Value) -> thrift::Result<()> {
     match value {
         Value::Bool(it) => out.write_bool(*it),
         Value::I8(it) => out.write_i8(*it),
@@ -261,7 +261,7 @@ fn write(out: &mut dyn TOutputProtocol, value: &Value) -> thrift::Result<()> {
     }
 }
 
-fn read(input: &mut dyn TInputProtocol, kind: TType) -> thrift::Result<Value> {
+pub(super) fn read(input: &mut dyn TInputProtocol, kind: TType) -> thrift::Result<Value> {
     Ok(match kind {
         TType::Bool => Value::Bool(input.read_bool()?),
         TType::I08 => Value::I8(input.read_i8()?),

@@ -36,6 +36,8 @@ use crate::{
 
 /// How long the server may take to start.
 const START: Duration = Duration::from_secs(240);
+/// Its first statement runs until it is stopped.
+const LONG: &str = "select reflect('java.lang.Thread', 'sleep', bigint(600000)) from range(0, 1, 1, 1); select 1";
 
 /// A Spark Thrift server with a folder of its own; killed when it is dropped.
 struct Server {
@@ -196,9 +198,8 @@ impl HiveRig {
     /// A statement that runs at the server until it is stopped.
     async fn long(&self, name: &str) -> Tag {
         let tag = self.place.tag(name);
-        let script = "select reflect('java.lang.Thread', 'sleep', bigint(600000)) from range(0, 1, 1, 1); select 1";
         until("nothing runs", || async { (self.server.running() == 0).then_some(()) }).await;
-        self.launch_sql(&tag, script).await;
+        self.launch_sql(&tag, LONG).await;
         until("it runs at the server", || async { (self.server.running() == 2).then_some(()) }).await;
         tag
     }
@@ -260,6 +261,7 @@ async fn hive_keeps_the_contract() {
     let rig = HiveRig::start();
     rows_and_errors_of_statements(&rig).await;
     what_ended_does_not_go_on_at_the_server(&rig).await;
+    what_ended_while_it_began_does_not_go_on(&rig).await;
     keeps_all(&rig).await;
     a_server_that_is_killed_in_the_middle(rig).await;
 }
@@ -295,6 +297,35 @@ async fn what_ended_does_not_go_on_at_the_server(rig: &HiveRig) {
         assert!(begun.elapsed() < Duration::from_secs(2), "{name}: {:?}", begun.elapsed());
         assert_eq!(rig.engine.list(&rig.place.prefix).await, Ok(vec![]));
     }
+}
+
+/// The server lists a statement with its session only after it began it: a session that is closed in between would leave it running
+/// (one in three, before the engine knew of that).
+async fn what_ended_while_it_began_does_not_go_on(rig: &HiveRig) {
+    for round in 0..8 {
+        let tag = rig.place.tag(&format!("begins{round}"));
+        rig.launch_sql(&tag, LONG).await;
+        let begins = rig.place.attempt(&tag).join("session.begins");
+        let deadline = Instant::now() + START;
+        while !begins.exists() {
+            // It may have been there between two looks.
+            if rig.server.running() > 0 {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{tag} begins nothing: {}", rig.place.errors(&tag).await);
+        }
+        if round % 2 == 0 {
+            rig.engine.stop(JobRef::from(&tag), Stop::Gently).await.expect("stopped");
+        } else {
+            kill(rig.place.shim(&tag), Signal::KILL);
+        }
+        rig.end(&tag).await;
+        assert!(!begins.exists());
+    }
+    // Whatever went on would have reached Spark by the time that this is through.
+    let (_, ended) = rig.run_sql("through", "select count(*) from range(0, 4, 1, 4)").await;
+    assert_eq!(ended.outcome, Outcome::Succeeded);
+    until("nothing runs", || async { (rig.server.running() == 0).then_some(()) }).await;
 }
 
 async fn rows_and_errors_of_statements(rig: &HiveRig) {

@@ -6,10 +6,13 @@
 //! ended: the engine closes the session itself, and says "ended" when the server answers that it is closed or unknown.
 
 mod address;
+mod connection;
+mod http;
 mod note;
 mod run;
 mod script;
 mod session;
+mod tls;
 mod wire;
 
 use std::{
@@ -58,6 +61,20 @@ impl HiveSettings {
     /// Spark's Thrift server at an address, without a password.
     pub fn of_spark(url: &str) -> Result<Self, String> {
         Ok(Self { address: Address::parse(url)?, user: "foggara".to_owned(), password_file: None, is_spark: true })
+    }
+
+    /// The same, with certificates (PEM) that are trusted beside the system's for `;ssl=true`.
+    #[must_use]
+    pub fn trusting(mut self, ca_file: PathBuf) -> Self {
+        self.address.ca_file = Some(ca_file);
+        self
+    }
+
+    /// The same, with a password in a file.
+    #[must_use]
+    pub fn with_password_file(mut self, file: PathBuf) -> Self {
+        self.password_file = Some(file);
+        self
     }
 
     fn login(&self) -> Result<Login, String> {

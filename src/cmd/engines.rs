@@ -41,7 +41,7 @@ enum Action {
 }
 
 /// The job types by what they become on `local`.
-pub const TYPES: [(&str, PlanKind); 9] = [
+pub const TYPES: [(&str, PlanKind); 10] = [
     ("Shell", PlanKind::Program),
     ("MapReduce.Streaming", PlanKind::Streaming),
     ("Java", PlanKind::Java),
@@ -50,6 +50,7 @@ pub const TYPES: [(&str, PlanKind); 9] = [
     ("MapReduce (classes)", PlanKind::MapReduce),
     ("Pig", PlanKind::Pig),
     ("Hive, Spark SQL", PlanKind::Sql),
+    ("Presto", PlanKind::Presto),
     ("DistCp", PlanKind::DistCp),
 ];
 

@@ -13,6 +13,7 @@ mod identity;
 mod launcher;
 mod lifecycle;
 mod map_reduce;
+mod metastore;
 mod mrs;
 mod mrs_engines;
 mod mrs_stores;

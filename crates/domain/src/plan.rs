@@ -231,15 +231,17 @@ pub enum PlanKind {
     Storm,
     /// [`Plan::Flink`]
     Flink,
-    /// [`Plan::Sql`]
+    /// [`Plan::Sql`] in the words of Hive or Spark
     Sql,
+    /// [`Plan::Sql`] in the words of Presto, which fewer engines understand
+    Presto,
     /// [`Plan::DistCp`]
     DistCp,
 }
 
 impl PlanKind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Program,
         Self::Java,
         Self::Spark,
@@ -250,6 +252,7 @@ impl PlanKind {
         Self::Storm,
         Self::Flink,
         Self::Sql,
+        Self::Presto,
         Self::DistCp,
     ];
 }
@@ -285,6 +288,7 @@ impl Plan {
             Self::Pig { .. } => PlanKind::Pig,
             Self::Storm { .. } => PlanKind::Storm,
             Self::Flink { .. } => PlanKind::Flink,
+            Self::Sql { dialect: SqlDialect::Presto, .. } => PlanKind::Presto,
             Self::Sql { .. } => PlanKind::Sql,
             Self::DistCp { .. } => PlanKind::DistCp,
         }

@@ -11,6 +11,7 @@ pub mod s3;
 mod service;
 pub mod storm;
 pub mod swift;
+pub mod tls;
 pub mod wait;
 pub mod webhdfs;
 pub mod yarn;

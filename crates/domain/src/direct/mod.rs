@@ -68,7 +68,8 @@ impl Kind {
         match self {
             Self::MapReduce => PlanKind::HadoopJar,
             Self::Spark => PlanKind::Spark,
-            Self::HiveScript | Self::HiveSql | Self::SparkScript | Self::SparkSql | Self::Presto => PlanKind::Sql,
+            Self::HiveScript | Self::HiveSql | Self::SparkScript | Self::SparkSql => PlanKind::Sql,
+            Self::Presto => PlanKind::Presto,
             Self::DistCp => PlanKind::DistCp,
             Self::Flink => PlanKind::Flink,
         }

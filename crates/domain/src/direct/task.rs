@@ -146,6 +146,7 @@ impl Task {
         match self {
             Self::Spark(_) => PlanKind::Spark,
             Self::MapReduce { .. } => PlanKind::HadoopJar,
+            Self::Sql { dialect: SqlDialect::Presto, .. } => PlanKind::Presto,
             Self::Sql { .. } => PlanKind::Sql,
             Self::DistCp(_) => PlanKind::DistCp,
             Self::Flink(_) => PlanKind::Flink,

@@ -6,9 +6,13 @@
 //! ended: the engine closes the session itself, and says "ended" when the server answers that it is closed or unknown.
 
 mod address;
+mod connection;
+mod http;
+mod note;
 mod run;
 mod script;
 mod session;
+mod tls;
 mod wire;
 
 use std::{
@@ -30,7 +34,8 @@ use tokio::sync::Notify;
 pub(crate) use self::address::Address;
 use self::{
     address::Login,
-    session::{Handle, Trouble},
+    note::{NOTE, Note},
+    session::Trouble,
 };
 use crate::{
     Ability, Engine, EngineError, JobRef, Launch, Launched, LogPiece, Observed, Results, Stop, Stream, Voided,
@@ -39,8 +44,6 @@ use crate::{
 
 /// How long the server may take to close a session of a job whose process is gone.
 const CLOSE: Duration = Duration::from_secs(15);
-/// The note in the attempt's folder.
-const NOTE: &str = "session";
 
 /// Where statements go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +61,20 @@ impl HiveSettings {
     /// Spark's Thrift server at an address, without a password.
     pub fn of_spark(url: &str) -> Result<Self, String> {
         Ok(Self { address: Address::parse(url)?, user: "foggara".to_owned(), password_file: None, is_spark: true })
+    }
+
+    /// The same, with certificates (PEM) that are trusted beside the system's for `;ssl=true`.
+    #[must_use]
+    pub fn trusting(mut self, ca_file: PathBuf) -> Self {
+        self.address.ca_file = Some(ca_file);
+        self
+    }
+
+    /// The same, with a password in a file.
+    #[must_use]
+    pub fn with_password_file(mut self, file: PathBuf) -> Self {
+        self.password_file = Some(file);
+        self
     }
 
     fn login(&self) -> Result<Login, String> {
@@ -161,27 +178,18 @@ impl Hive {
     /// Sees to it that nothing of a job whose process is gone goes on at the server.
     async fn close(&self, tag: &Tag) -> Result<(), EngineError> {
         let note = self.note(tag);
-        let unreadable =
-            |error: &dyn std::fmt::Display| EngineError::Unreachable(format!("{}: {error}", note.display()));
-        let text = match fs::read(&note) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(unreadable(&error)),
-        };
-        let handle: Handle = serde_json::from_slice(&text).map_err(|error| unreadable(&error))?;
+        if !note.exists() {
+            return Ok(());
+        }
         let settings = self.settings.clone();
         let closed = tokio::task::spawn_blocking(move || {
             let login = settings.login()?;
-            session::close(&settings.address, &login, &handle, CLOSE).map_err(|trouble| trouble.words())
+            Note::at(&note).settle(&settings.address, &login, CLOSE)
         });
-        let closed = closed.await.map_err(|error| unreadable(&error))?;
+        let closed = closed.await.unwrap_or_else(|error| Err(error.to_string()));
         closed.map_err(|why| {
             EngineError::Unreachable(format!("whether its session at the server is closed is not known: {why}"))
-        })?;
-        match fs::remove_file(&note) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unreadable(&error)),
-            _ => Ok(()),
-        }
+        })
     }
 
     /// Attempts that left a session open.

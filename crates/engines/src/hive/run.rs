@@ -1,9 +1,10 @@
 //! The process of a job: `hive --task FILE`, a hidden subcommand of our program that runs under the shim. It opens a session, notes
 //! its name on the disk before the first statement, runs the statements one after the other and closes the session. On SIGTERM it
-//! closes the session through a second connection, which ends the statement at the server.
+//! closes the session through a second connection, which ends the statement at the server. While the server is asked to begin a
+//! statement a second file says so, see [`Note`].
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, BufWriter, Write},
     os::fd::AsFd,
     path::{Path, PathBuf},
@@ -26,8 +27,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     address::{Address, Login},
+    note::Note,
     script,
-    session::{self, Handle, Operation, Session, Trouble},
+    session::{Operation, Session, Trouble},
 };
 use crate::local::create;
 
@@ -127,29 +129,25 @@ fn statements(task: &Task, signals: SignalFd) -> Result<(), Fault> {
     let opened = Session::open(&task.address, &login, &task.database, &task.settings, PATIENCE);
     let mut session =
         opened.map_err(|trouble| format!("no session at {}: {}", task.address.server(), trouble.words()))?;
-    note(&task.session, &session.handle).map_err(|error| format!("{}: {error}", task.session.display()))?;
+    let note = Note::at(&task.session);
+    note.write(&session.handle).map_err(|error| format!("{}: {error}", task.session.display()))?;
     thread::scope(|threads| {
-        let handle = session.handle.clone();
         let (over, done) = io::pipe().map_err(|error| format!("cannot make a pipe: {error}"))?;
-        threads.spawn(|| watch(task, &login, handle, &signals, over));
+        threads.spawn(|| watch(task, &login, &signals, over));
         let ran = all(task, &mut session);
         wait_if_stopped();
-        // Whatever came of it, nothing of it goes on.
-        let closed = session::close(&task.address, &login, &session.handle, CLOSE);
+        // Whatever came of it, nothing of it goes on. What is not closed now the engine closes before the job counts as ended.
+        let closed = note.settle(&task.address, &login, CLOSE);
         drop(done);
-        match closed {
-            Ok(()) => remove(&task.session),
-            // The server that has the session is asked again by the engine before the job counts as ended.
-            Err(trouble) => {
-                tell(&format!("the session is not closed: {}", trouble.words()));
-            }
+        if let Err(why) = closed {
+            tell(&format!("the session is not closed: {why}"));
         }
         ran
     })
 }
 
 /// Waits for SIGTERM, for the end of the time, or for the end of the work.
-fn watch(task: &Task, login: &Login, handle: Handle, signals: &SignalFd, over: io::PipeReader) {
+fn watch(task: &Task, login: &Login, signals: &SignalFd, over: io::PipeReader) {
     let limit = (task.time_limit_seconds > 0).then(|| Instant::now() + Duration::from_secs(task.time_limit_seconds));
     let why = loop {
         let left = limit.map(|limit| limit.saturating_duration_since(Instant::now()));
@@ -172,32 +170,14 @@ fn watch(task: &Task, login: &Login, handle: Handle, signals: &SignalFd, over: i
         }
     };
     STOPPING.store(true, Ordering::SeqCst);
-    match session::close(&task.address, login, &handle, CLOSE) {
-        Ok(()) => remove(&task.session),
-        Err(trouble) => {
-            tell(&format!("the session is not closed: {}", trouble.words()));
-        }
+    // It waits for a statement that is just beginning; no other begins from now on.
+    if let Err(why) = Note::at(&task.session).settle(&task.address, login, CLOSE) {
+        tell(&format!("the session is not closed: {why}"));
     }
     process::exit(match why {
         Some(fault) => failed(task, &fault),
         None => TERMINATED,
     });
-}
-
-/// Puts the session's name on the disk.
-fn note(file: &Path, handle: &Handle) -> io::Result<()> {
-    let new = file.with_extension("new");
-    let mut out = create(&new)?;
-    out.write_all(&serde_json::to_vec(handle)?)?;
-    out.sync_all()?;
-    fs::rename(&new, file)?;
-    File::open(file.parent().unwrap_or(file))?.sync_all()
-}
-
-fn remove(session: &Path) {
-    if let Err(error) = fs::remove_file(session) {
-        tell(&format!("{}: {error}", session.display()));
-    }
 }
 
 fn all(task: &Task, session: &mut Session) -> Result<(), Fault> {
@@ -226,7 +206,7 @@ fn all(task: &Task, session: &mut Session) -> Result<(), Fault> {
 
 fn one(task: &Task, session: &mut Session, statement: &str, at: usize, entry: &mut SqlStatement) -> Result<(), Fault> {
     let words = |trouble: Trouble| trouble.words();
-    let mut operation = session.execute(statement).map_err(words)?;
+    let mut operation = begin(&Note::at(&task.session), session, statement)?;
     let mut has_notes = true;
     loop {
         let over = session.is_over(&mut operation);
@@ -243,6 +223,22 @@ fn one(task: &Task, session: &mut Session, statement: &str, at: usize, entry: &m
         entry.file = Some(name);
     }
     session.done(&operation).map_err(words)
+}
+
+/// Has the server begin a statement. Where its answer does not come it may be at it still: the note goes on to say so.
+fn begin(note: &Note, session: &mut Session, statement: &str) -> Result<Operation, Fault> {
+    let unwritten = |error: io::Error| format!("the note that a statement begins: {error}");
+    note.begins().map_err(unwritten)?;
+    // Looked at after the note is there: a stop looks for the note after it said so, so that one of them sees the other.
+    if STOPPING.load(Ordering::SeqCst) {
+        note.has_begun().map_err(unwritten)?;
+        wait_if_stopped();
+    }
+    let begun = session.execute(statement);
+    if !matches!(begun, Err(Trouble::Broken(_))) {
+        note.has_begun().map_err(unwritten)?;
+    }
+    begun.map_err(|trouble| trouble.words())
 }
 
 fn notes(session: &mut Session, operation: &Operation, has_notes: &mut bool) {

@@ -24,6 +24,11 @@ pub(super) struct Handle {
 }
 
 impl Handle {
+    #[cfg(test)]
+    pub fn named(guid: &[u8], secret: &[u8]) -> Self {
+        Self { guid: guid.to_vec(), secret: secret.to_vec() }
+    }
+
     fn value(&self) -> Value {
         let id = Value::fields([(1, Value::Bytes(self.guid.clone())), (2, Value::Bytes(self.secret.clone()))]);
         Value::fields([(1, id)])
@@ -89,6 +94,18 @@ pub(super) fn close(address: &Address, login: &Login, handle: &Handle, patience:
         // It is closed already, or went with the server's process.
         Ok(_) | Err(Trouble::Unknown) => Ok(()),
         Err(trouble) => Err(trouble),
+    }
+}
+
+/// Whether the server still has a session.
+pub(super) fn is_open(address: &Address, login: &Login, handle: &Handle, patience: Duration) -> Result<bool, Trouble> {
+    let mut wire = Wire::open(address, login, patience)?;
+    // The lightest call of a session. `GetInfo` would be lighter, but a server that does not know the session breaks off its answer.
+    match checked(wire.call("GetCatalogs", Value::fields([(1, handle.value())]))?) {
+        Err(Trouble::Unknown) => Ok(false),
+        Err(Trouble::Broken(broken)) => Err(broken.into()),
+        // A server that refuses it for another reason has the session.
+        Ok(_) | Err(Trouble::Refused(_)) => Ok(true),
     }
 }
 

@@ -1,36 +1,18 @@
-//! Calls of TCLIService over TCP: Thrift's binary protocol, after a log-in by SASL PLAIN or without one. The structs of the service
-//! are read and written as values by field number, since the few that are used here are a small part of its interface.
+//! Calls of TCLIService in Thrift's binary protocol, over a stream or over HTTP. The structs of the service are read and written as
+//! values by field number, since the few that are used here are a small part of its interface.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, BufReader, BufWriter, Read, Write},
-    net::{TcpStream, ToSocketAddrs},
-    time::Duration,
+use std::{collections::BTreeMap, time::Duration};
+
+use thrift::protocol::{
+    TBinaryInputProtocol, TBinaryOutputProtocol, TFieldIdentifier, TInputProtocol, TMapIdentifier, TMessageIdentifier,
+    TMessageType, TOutputProtocol, TStructIdentifier, TType,
 };
 
-use thrift::{
-    protocol::{
-        TBinaryInputProtocol, TBinaryOutputProtocol, TFieldIdentifier, TInputProtocol, TMapIdentifier,
-        TMessageIdentifier, TMessageType, TOutputProtocol, TStructIdentifier, TType,
-    },
-    transport::{TFramedReadTransport, TFramedWriteTransport},
+use super::{
+    address::{Address, Login},
+    connection,
+    http::Http,
 };
-
-use super::address::{Address, Login};
-
-/// How long a connection may take to come about.
-const CONNECT: Duration = Duration::from_secs(5);
-/// How long each answer of the log-in may take.
-const LOG_IN: Duration = Duration::from_secs(10);
-/// The longest answer of the log-in.
-const LONGEST: u32 = 64 * 1024;
-
-/// What SASL's messages begin with.
-const START: u8 = 1;
-const OK: u8 = 2;
-const BAD: u8 = 3;
-const ERROR: u8 = 4;
-const COMPLETE: u8 = 5;
 
 /// A value of Thrift.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,10 +98,22 @@ pub(super) enum Broken {
     Lost(String),
 }
 
+/// What calls go over.
+pub(super) enum Line {
+    /// Bytes that go on.
+    Stream {
+        /// Of the server's words.
+        input: Box<dyn TInputProtocol + Send>,
+        /// Of ours.
+        output: Box<dyn TOutputProtocol + Send>,
+    },
+    /// A request of HTTP for each call.
+    Http(Http),
+}
+
 /// A connection of one caller.
 pub(super) struct Wire {
-    input: Box<dyn TInputProtocol + Send>,
-    output: Box<dyn TOutputProtocol + Send>,
+    line: Line,
     called: i32,
     server: String,
 }
@@ -127,39 +121,19 @@ pub(super) struct Wire {
 impl Wire {
     /// Connects and logs in. An answer of a later call may take `patience`.
     pub fn open(address: &Address, login: &Login, patience: Duration) -> Result<Self, Broken> {
-        let server = address.server();
-        let unreachable = |error: &io::Error| Broken::NotSent(format!("{server} cannot be reached: {error}"));
-        let mut found = (address.host.as_str(), address.port).to_socket_addrs().map_err(|error| unreachable(&error))?;
-        let mut connected = Err(io::Error::other("its name has no address"));
-        while let (Err(_), Some(socket)) = (&connected, found.next()) {
-            connected = TcpStream::connect_timeout(&socket, CONNECT);
-        }
-        let stream = connected.map_err(|error| unreachable(&error))?;
-        let broken = |error: io::Error| Broken::NotSent(format!("{server}: {error}"));
-        stream.set_nodelay(true).map_err(broken)?;
-        stream.set_read_timeout(Some(LOG_IN)).map_err(broken)?;
-        stream.set_write_timeout(Some(patience)).map_err(broken)?;
-        if address.sasl {
-            log_in(&stream, &server, login).map_err(Broken::NotSent)?;
-        }
-        stream.set_read_timeout(Some(patience)).map_err(broken)?;
-        let reader = BufReader::new(stream.try_clone().map_err(broken)?);
-        let writer = BufWriter::new(stream);
-        let (input, output): (Box<dyn TInputProtocol + Send>, Box<dyn TOutputProtocol + Send>) = if address.sasl {
-            (
-                Box::new(TBinaryInputProtocol::new(TFramedReadTransport::new(reader), true)),
-                Box::new(TBinaryOutputProtocol::new(TFramedWriteTransport::new(writer), true)),
-            )
-        } else {
-            (Box::new(TBinaryInputProtocol::new(reader, true)), Box::new(TBinaryOutputProtocol::new(writer, true)))
+        let line = match &address.http_path {
+            Some(path) => Http::new(address, path, login, patience).map(Line::Http),
+            None => connection::open(address, login, patience),
         };
-        Ok(Self { input, output, called: 0, server })
+        Ok(Self { line: line.map_err(Broken::NotSent)?, called: 0, server: address.server() })
     }
 
     /// Calls a function whose only argument is a struct, and gives the struct that it answers with.
     pub fn call(&mut self, function: &str, request: Value) -> Result<Value, Broken> {
         self.ask(function, request).map_err(|error| {
             let what = match &error {
+                // Requests have no connection of their own that could break off.
+                thrift::Error::Transport(error) if matches!(self.line, Line::Http(_)) => error.message.clone(),
                 thrift::Error::Transport(error) => {
                     format!("the connection to {} broke off: {}", self.server, error.message)
                 }
@@ -175,60 +149,47 @@ impl Wire {
 
     fn ask(&mut self, function: &str, request: Value) -> thrift::Result<Value> {
         self.called += 1;
-        self.output.write_message_begin(&TMessageIdentifier::new(function, TMessageType::Call, self.called))?;
-        write(self.output.as_mut(), &Value::fields([(1, request)]))?;
-        self.output.write_message_end()?;
-        self.output.flush()?;
-        let head = self.input.read_message_begin()?;
-        if head.message_type == TMessageType::Exception {
-            let error = thrift::Error::read_application_error_from_in_protocol(self.input.as_mut())?;
-            self.input.read_message_end()?;
-            return Err(thrift::Error::Application(error));
+        match &mut self.line {
+            Line::Stream { input, output } => {
+                put(output.as_mut(), function, self.called, request)?;
+                take(input.as_mut())
+            }
+            Line::Http(http) => {
+                let mut bytes = Vec::new();
+                put(&mut TBinaryOutputProtocol::new(&mut bytes, true), function, self.called, request)?;
+                let answer = http.post(bytes).map_err(|why| {
+                    thrift::Error::Transport(thrift::TransportError::new(thrift::TransportErrorKind::Unknown, why))
+                })?;
+                take(&mut TBinaryInputProtocol::new(answer.as_slice(), true))
+            }
         }
-        let answer = read(self.input.as_mut(), TType::Struct)?;
-        self.input.read_message_end()?;
-        match answer {
-            Value::Struct(mut fields) => fields.remove(&0),
-            _ => None,
-        }
-        .ok_or_else(|| thrift::Error::from("an answer without a result"))
     }
 }
 
-/// SASL's PLAIN: the mechanism, then the name and the password, then a word of the server.
-fn log_in(mut stream: &TcpStream, server: &str, login: &Login) -> Result<(), String> {
-    let mut words = vec![0];
-    words.extend(login.user.as_bytes());
-    words.push(0);
-    words.extend(login.password.reveal().as_bytes());
-    let mut say = |status: u8, words: &[u8]| -> io::Result<()> {
-        let length = u32::try_from(words.len()).map_err(io::Error::other)?;
-        stream.write_all(&[&[status], length.to_be_bytes().as_slice(), words].concat())
-    };
-    let broken = |error: io::Error| {
-        let hint = "is this the Thrift port of HiveServer2, and does it want another authentication (;auth=noSasl)?";
-        format!("{server} broke off the log-in ({error}): {hint}")
-    };
-    say(START, b"PLAIN").and_then(|()| say(OK, &words)).map_err(broken)?;
-    let mut head = [0; 5];
-    stream.read_exact(&mut head).map_err(broken)?;
-    let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
-    if !(START..=COMPLETE).contains(&head[0]) || length > LONGEST {
-        return Err(format!("{server} does not answer as HiveServer2 does: is this its Thrift port?"));
-    }
-    let mut text = vec![0; length as usize];
-    stream.read_exact(&mut text).map_err(broken)?;
-    match head[0] {
-        COMPLETE => Ok(()),
-        BAD | ERROR => {
-            let text = String::from_utf8_lossy(&text).into_owned();
-            Err(format!("{server} does not let '{}' in: the credential is missing, wrong or over ({text})", login.user))
-        }
-        _ => Err(format!("{server} asks for a log-in that is not known here")),
-    }
+fn put(output: &mut dyn TOutputProtocol, function: &str, called: i32, request: Value) -> thrift::Result<()> {
+    output.write_message_begin(&TMessageIdentifier::new(function, TMessageType::Call, called))?;
+    write(output, &Value::fields([(1, request)]))?;
+    output.write_message_end()?;
+    output.flush()
 }
 
-fn write(out: &mut dyn TOutputProtocol, value: &Value) -> thrift::Result<()> {
+fn take(input: &mut dyn TInputProtocol) -> thrift::Result<Value> {
+    let head = input.read_message_begin()?;
+    if head.message_type == TMessageType::Exception {
+        let error = thrift::Error::read_application_error_from_in_protocol(input)?;
+        input.read_message_end()?;
+        return Err(thrift::Error::Application(error));
+    }
+    let answer = read(input, TType::Struct)?;
+    input.read_message_end()?;
+    match answer {
+        Value::Struct(mut fields) => fields.remove(&0),
+        _ => None,
+    }
+    .ok_or_else(|| thrift::Error::from("an answer without a result"))
+}
+
+pub(super) fn write(out: &mut dyn TOutputProtocol, value: &Value) -> thrift::Result<()> {
     match value {
         Value::Bool(it) => out.write_bool(*it),
         Value::I8(it) => out.write_i8(*it),
@@ -261,7 +222,7 @@ fn write(out: &mut dyn TOutputProtocol, value: &Value) -> thrift::Result<()> {
     }
 }
 
-fn read(input: &mut dyn TInputProtocol, kind: TType) -> thrift::Result<Value> {
+pub(super) fn read(input: &mut dyn TInputProtocol, kind: TType) -> thrift::Result<Value> {
     Ok(match kind {
         TType::Bool => Value::Bool(input.read_bool()?),
         TType::I08 => Value::I8(input.read_i8()?),

@@ -26,6 +26,8 @@ pub(super) const FLINK_MISSING: &str = "there is no Flink on this host: run `fog
 /// What to say when nothing runs SQL.
 pub(super) const SQL_MISSING: &str = "nothing on this host runs SQL: put the program `foggara-sql` beside `foggara` or on PATH \
      (`cargo build --release -p foggara-sqljob` makes it), or run `foggara engines install spark`";
+pub(super) const PRESTO_MISSING: &str = "nothing on this host runs Presto's statements: put the program `foggara-sql` beside `foggara` or \
+     on PATH (`cargo build --release -p foggara-sqljob` makes it)";
 /// The embedded SQL engine.
 const SQL_PROGRAM: &str = "foggara-sql";
 /// Oldest Java that Spark 4 and Flink 2 run on.

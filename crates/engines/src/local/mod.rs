@@ -231,7 +231,9 @@ impl Engine for Local {
             PlanKind::Pig if find::java(&self.settings).is_none() => lacks(find::JAVA_MISSING),
             PlanKind::Pig => Ability::Yes,
             PlanKind::Sql if find::sql_program(&self.settings).is_some() || spark() == Ability::Yes => Ability::Yes,
+            PlanKind::Presto if find::sql_program(&self.settings).is_some() => Ability::Yes,
             PlanKind::Sql => lacks(find::SQL_MISSING),
+            PlanKind::Presto => lacks(find::PRESTO_MISSING),
             PlanKind::Storm | PlanKind::Flink => Ability::Never,
         }
     }

@@ -96,7 +96,7 @@ pub(crate) fn ability(kind: PlanKind, settings: &LocalSettings, clients: &YarnCl
         PlanKind::Streaming if clients.hadoop().is_none() => needs(false, HADOOP_MISSING),
         PlanKind::Streaming => needs(clients.streaming_jar().is_some(), STREAMING_MISSING),
         PlanKind::Pig => needs(clients.pig().is_some(), PIG_MISSING),
-        PlanKind::Program | PlanKind::Sql | PlanKind::Storm | PlanKind::Flink => Ability::Never,
+        PlanKind::Program | PlanKind::Sql | PlanKind::Presto | PlanKind::Storm | PlanKind::Flink => Ability::Never,
     }
 }
 

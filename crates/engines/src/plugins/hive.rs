@@ -51,6 +51,7 @@ impl HivePlugin {
                 item("server", "What it is: hive, or spark for Spark's Thrift server", json!("hive"), false),
                 item("user", "Name at the server", json!(USER), false),
                 item("password_file", "A file of this host with the password at the server", Value::Null, true),
+                item("ca_file", "Certificates (PEM) to trust beside the system's, for ;ssl=true", Value::Null, true),
                 ConfigItem {
                     kind: ConfigKind::Number,
                     ..item("max_running", "Jobs that run at once; further ones wait", json!(JOBS), false)
@@ -74,7 +75,7 @@ impl HivePlugin {
             other => return Err(format!("the setting hive.server is '{other}'; it has to be hive or spark")),
         };
         Ok(HiveSettings {
-            address: Address::parse(url)?,
+            address: Address { ca_file: text("ca_file")?.map(PathBuf::from), ..Address::parse(url)? },
             user: text("user")?.unwrap_or(USER).to_owned(),
             password_file: text("password_file")?.map(PathBuf::from),
             is_spark,
@@ -101,8 +102,12 @@ impl Plugin for HivePlugin {
         Proof::Real
     }
 
-    fn refusal(&self, _: PlanKind) -> &'static str {
-        "a server of Hive runs statements"
+    fn refusal(&self, kind: PlanKind) -> &'static str {
+        if kind == PlanKind::Presto {
+            "HiveServer2 does not speak Presto's words"
+        } else {
+            "a server of Hive runs statements"
+        }
     }
 
     fn binding(&self) -> Binding {

@@ -366,7 +366,9 @@ impl Plugin for SparkPlugin {
 
     fn ability(&self, kind: PlanKind) -> Ability {
         match kind {
-            PlanKind::Program | PlanKind::Spark | PlanKind::Sql | PlanKind::DistCp => self.any.ability(kind),
+            PlanKind::Program | PlanKind::Spark | PlanKind::Sql | PlanKind::Presto | PlanKind::DistCp => {
+                self.any.ability(kind)
+            }
             _ => Ability::Never,
         }
     }

@@ -230,7 +230,9 @@ impl Plugin for YarnPlugin {
 
     fn refusal(&self, kind: PlanKind) -> &'static str {
         match kind {
-            PlanKind::Sql => "statements go to the cluster's HiveServer2, which is a cluster of plugin hive",
+            PlanKind::Sql | PlanKind::Presto => {
+                "statements go to the cluster's HiveServer2, which is a cluster of plugin hive"
+            }
             PlanKind::Program => "a script is no application of YARN",
             _ => "it is no application of YARN",
         }

@@ -226,7 +226,7 @@ impl Service for SparkRest {
     fn ability(&self, kind: PlanKind) -> Ability {
         match kind {
             PlanKind::Spark => Ability::Yes,
-            PlanKind::Program | PlanKind::Sql | PlanKind::DistCp => Ability::Lacks(
+            PlanKind::Program | PlanKind::Sql | PlanKind::Presto | PlanKind::DistCp => Ability::Lacks(
                 "a Spark cluster with spark.deploy = rest runs Spark jobs only: use one with spark.deploy = client"
                     .to_owned(),
             ),

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 pub use self::tls::CA;
+pub(crate) use self::tls::TlsListener;
 
 /// The namespace that the fake has.
 pub const NAMESPACE: &str = "jobs";
@@ -103,7 +104,7 @@ impl FakeKubernetes {
                 let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
                 let serve = async {
                     if is_tls {
-                        let listener = tls::TlsListener::new(listener).expect("a certificate");
+                        let listener = TlsListener::new(listener).expect("a certificate");
                         let _ = axum::serve(listener, routes).await;
                     } else {
                         let _ = axum::serve(listener, routes).await;

@@ -58,6 +58,12 @@ impl SqlEngine {
 
 /// A time limit that a job sets for itself, in seconds.
 pub(crate) const TIME_LIMIT: &str = "foggara.sql.timeout";
+/// Spark's setting for a metastore elsewhere, which a job may also give by itself.
+const METASTORE: &str = "spark.hadoop.hive.metastore.uris";
+/// Spark's setting for the folder of new databases.
+const WAREHOUSE: &str = "spark.sql.warehouse.dir";
+/// Tells the script that its catalogue is one for many.
+const SHARED: &str = "--shared";
 /// Runs the statements of a request on Spark.
 const ON_SPARK: &str = include_str!("on_spark.py");
 
@@ -139,11 +145,19 @@ pub(super) fn command(
     // A cast that fails gives NULL, as in Hive, in Spark 3 and in the embedded engine; a job may wish otherwise.
     conf.entry("spark.sql.ansi.enabled".to_owned()).or_insert_with(|| "false".to_owned());
     if let Some(address) = &settings.sql.metastore {
-        conf.entry("spark.hadoop.hive.metastore.uris".to_owned()).or_insert_with(|| address.clone());
+        conf.entry(METASTORE.to_owned()).or_insert_with(|| address.clone());
+    }
+    let mut args = vec![file];
+    let folder = || warehouse.display().to_string();
+    if conf.contains_key(METASTORE) {
+        args.push(SHARED.to_owned());
+        // Where the databases go that a job makes in it is for whoever runs the metastore to say, and for the job.
+        conf.entry(WAREHOUSE.to_owned()).or_insert_with(folder);
+    } else {
+        conf.insert(WAREHOUSE.to_owned(), folder());
     }
     conf.extend([
         ("spark.sql.catalogImplementation".to_owned(), "hive".to_owned()),
-        ("spark.sql.warehouse.dir".to_owned(), warehouse.display().to_string()),
         (
             "spark.hadoop.javax.jdo.option.ConnectionURL".to_owned(),
             format!("jdbc:derby:;databaseName={};create=true", catalogue.join("metastore").display()),
@@ -152,7 +166,7 @@ pub(super) fn command(
     let plan = Plan::Spark {
         main,
         main_class: None,
-        args: vec![file],
+        args,
         secret_args: false,
         conf,
         py_files: Vec::new(),

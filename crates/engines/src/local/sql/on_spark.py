@@ -1,6 +1,7 @@
 """Runs the statements of a request file on Spark and keeps their rows beside the job's logs.
 
-Started by spark-submit with the request's path as its only argument (crates/domain/src/sql.rs says what stands in it).
+Started by spark-submit with the request's path as its argument (crates/domain/src/sql.rs says what stands in it), and with
+`--shared` after it where the tables are those of a metastore elsewhere.
 """
 import fcntl
 import json
@@ -120,9 +121,10 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         request = json.load(file)
     os.unlink(sys.argv[1])
-    # Spark's own catalogue can be open in one process only; the others wait here.
+    # Spark's own catalogue can be open in one process only; the others wait here. A metastore elsewhere is for many.
     turn = open(os.path.join(request["catalogue"], "lock"), "w")
-    fcntl.flock(turn, fcntl.LOCK_EX)
+    if "--shared" not in sys.argv[2:]:
+        fcntl.flock(turn, fcntl.LOCK_EX)
     from pyspark.sql import SparkSession
     fault = None
     # The rows of a statement must not be held back when the process is killed.

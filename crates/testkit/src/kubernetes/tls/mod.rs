@@ -16,7 +16,7 @@ const CERTIFICATE: &[u8] = include_bytes!("server.pem");
 const KEY: &[u8] = include_bytes!("server.key");
 
 /// Connections that have come to terms.
-pub(super) struct TlsListener {
+pub(crate) struct TlsListener {
     plain: TcpListener,
     acceptor: TlsAcceptor,
 }

@@ -15,7 +15,7 @@ use std::{
 
 use foggara_domain::Secret;
 use reqwest::{
-    Certificate, Client, Method, RequestBuilder, StatusCode,
+    Certificate, Client, Method, RequestBuilder, Response, StatusCode,
     header::{AUTHORIZATION, COOKIE},
     redirect::Policy,
 };
@@ -163,6 +163,29 @@ impl Rest {
         self.send(Method::GET, path, |request| request).await?.good()?.json()
     }
 
+    /// `GET` of a file from a byte on, at most `most` bytes, for services that send files from their beginning alone: what lies before is
+    /// passed over, what lies behind is not awaited. Nothing where there is no such file, or where it has become shorter than `from`.
+    pub async fn part(&self, path: &str, from: u64, most: usize) -> Result<Option<Vec<u8>>, EngineError> {
+        let (mut answer, asked) = self.sent(&self.bases[0], Method::GET, path, &|request| request).await?;
+        let status = answer.status();
+        if status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if !status.is_success() {
+            return Answer { status, bytes: Vec::new(), asked, service: self.service }.good().map(|_| None);
+        }
+        let (mut before, mut bytes) = (from, Vec::new());
+        while bytes.len() < most {
+            let Some(piece) = answer.chunk().await.map_err(|error| self.broken(&asked, &error))? else {
+                return Ok((before == 0).then_some(bytes));
+            };
+            let skipped = usize::try_from(before).unwrap_or(usize::MAX).min(piece.len());
+            before -= skipped as u64;
+            bytes.extend(piece[skipped..].iter().take(most - bytes.len()));
+        }
+        Ok(Some(bytes))
+    }
+
     /// Sends a request, and once more with a new log-in when the old one is over: a request without a good one had no effect.
     async fn send_known(
         &self,
@@ -188,6 +211,20 @@ impl Rest {
         path: &str,
         fill: &impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer, EngineError> {
+        let (answer, asked) = self.sent(base, method, path, fill).await?;
+        let status = answer.status();
+        let bytes = answer.bytes().await.map_err(|error| self.broken(&asked, &error))?.to_vec();
+        Ok(Answer { status, bytes, asked, service: self.service })
+    }
+
+    /// A request that was sent, and how it is called in errors.
+    async fn sent(
+        &self,
+        base: &Url,
+        method: Method,
+        path: &str,
+        fill: &impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<(Response, String), EngineError> {
         let text = format!("{}{path}", base.as_str().trim_end_matches('/'));
         let mut url =
             Url::parse(&text).map_err(|error| EngineError::Refused(format!("'{path}' makes no address: {error}")))?;
@@ -214,9 +251,7 @@ impl Rest {
             }
         }
         let answer = request.send().await.map_err(|error| self.broken(&asked, &error))?;
-        let status = answer.status();
-        let bytes = answer.bytes().await.map_err(|error| self.broken(&asked, &error))?.to_vec();
-        Ok(Answer { status, bytes, asked, service: self.service })
+        Ok((answer, asked))
     }
 
     fn broken(&self, asked: &str, error: &reqwest::Error) -> EngineError {

@@ -186,6 +186,11 @@ impl Local {
         }
     }
 
+    /// What the configuration names and this host does not have, a line each.
+    pub fn broken(settings: &LocalSettings) -> Vec<String> {
+        find::broken(settings)
+    }
+
     /// What runs SQL on this host soonest. The error says how to get an engine.
     pub fn sql_engine(settings: &LocalSettings) -> Result<SqlEngine, String> {
         sql::light(settings)

@@ -21,6 +21,7 @@ mod lost;
 mod on_yarn;
 mod pig;
 mod processes;
+mod progress;
 mod raw;
 mod shim;
 mod shuffle;
@@ -39,7 +40,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use foggara_domain::{Tag, plan::PlanKind};
+use foggara_domain::{Tag, execution::Progress, plan::PlanKind};
 use tokio::sync::Notify;
 
 pub(crate) use self::{
@@ -61,6 +62,7 @@ use self::{
 };
 pub use self::{
     distcp::{CopySettings, CopyTask},
+    progress::tell_progress,
     sql::{SqlEngine, SqlSettings},
 };
 use crate::{
@@ -196,6 +198,11 @@ impl Local {
         sql::light(settings)
     }
 
+    /// What a job's own process told of its progress.
+    pub(crate) fn told_progress(&self, tag: &Tag) -> Option<Progress> {
+        progress::told(&progress::file(&self.attempt(tag).fault_file()))
+    }
+
     fn attempt(&self, tag: &Tag) -> Attempt {
         Attempt::of(&self.attempts, tag)
     }
@@ -275,6 +282,10 @@ impl Engine for Local {
             self.watch.leave(job.tag);
         }
         Ok(observed)
+    }
+
+    async fn progress(&self, job: JobRef<'_>) -> Option<Progress> {
+        self.told_progress(job.tag)
     }
 
     async fn stop(&self, job: JobRef<'_>, how: Stop) -> Result<(), EngineError> {

@@ -49,7 +49,7 @@ pub(crate) use self::{
     command::{Command, private},
     find::python_of_spark,
     logs::read as read_log,
-    on_yarn::{YarnClients, ability as ability_on_yarn},
+    on_yarn::{TAG_KEYS, YarnClients, ability as ability_on_yarn},
     processes::{Found, signal_all, tagged},
     spark::properties,
     sql::{TIME_LIMIT, results_folder, time_limit},

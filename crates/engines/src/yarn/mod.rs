@@ -6,6 +6,7 @@
 
 mod apps;
 mod logs;
+mod statements;
 
 use std::{
     collections::BTreeMap,
@@ -20,6 +21,7 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use self::apps::{App, AppAnswer, AppsAnswer, Info, InfoAnswer, best};
+pub(crate) use self::statements::WithStatements;
 use crate::{
     Ability, Engine, EngineError, JobRef, Launch, Launched, LogPiece, Observed, Stop, Stream, Voided,
     local::{ClientState, Local, LocalSettings, Role, YarnClients, ability_on_yarn},

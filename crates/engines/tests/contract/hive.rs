@@ -260,6 +260,7 @@ async fn hive_keeps_the_contract() {
     let rig = HiveRig::start();
     rows_and_errors_of_statements(&rig).await;
     what_ended_does_not_go_on_at_the_server(&rig).await;
+    crate::yarn::statements::run_on_the_clusters_server(&rig.server.url(), &|| rig.server.running()).await;
     keeps_all(&rig).await;
     a_server_that_is_killed_in_the_middle(rig).await;
 }

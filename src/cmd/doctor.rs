@@ -164,6 +164,9 @@ async fn database(config: &Config, dir: &Path, findings: &mut Findings) -> Resul
 fn local(config: &Config, dir: &Path, findings: &mut Findings) -> Result<()> {
     let settings = parts::local_settings(config, dir)?;
     let report = Local::report(&settings);
+    for line in Local::broken(&settings) {
+        findings.add(Level::Bad, "settings", &line)?;
+    }
     for (name, lacks) in engines::abilities(settings)? {
         match lacks {
             None => findings.add(Level::Good, name, "runs on cluster `local`")?,

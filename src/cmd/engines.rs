@@ -36,7 +36,7 @@ enum Action {
         #[arg(value_parser = ["spark", "flink"])]
         engine: String,
     },
-    /// The same as list, with exit code 1 when something is missing
+    /// The same as list, with exit code 1 when the settings name what is not there, or no job type can run
     Doctor,
 }
 
@@ -102,12 +102,20 @@ pub fn run(args: &EnginesArgs) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let settings = parts::local_settings(&config, &dir)?;
-    let mut missing = false;
+    let broken = Local::broken(&settings);
+    let mut ready = false;
     for (name, lacks) in abilities(settings)? {
-        missing |= lacks.is_some();
+        ready |= lacks.is_none();
         print(&format!("{name:20} {}\n", lacks.unwrap_or_else(|| "ready".to_owned())))?;
     }
-    Ok(if missing && matches!(args.action, Action::Doctor) { Exit::Failed } else { Exit::Done })
+    if !matches!(args.action, Action::Doctor) {
+        return Ok(Exit::Done);
+    }
+    // What nobody asked for may be missing; what the operator configured may not.
+    for line in &broken {
+        print(&format!("{:20} {line}\n", "settings"))?;
+    }
+    Ok(if ready && broken.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
 #[cfg(test)]

@@ -189,3 +189,24 @@ async fn quickstart_shows_it_all() -> Result<()> {
     })
     .await
 }
+
+/// A client that nobody asked for is no failure; one that the settings name is.
+#[test]
+fn engines_doctor_fails_for_what_the_settings_name() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let config = dir.path().join("foggara.toml");
+    fs::write(&config, "[local]\npig_home = \"/no/such/pig\"\n")?;
+    for with in [false, true] {
+        let mut command = Command::new(BINARY);
+        command.args(["engines", "doctor", "--data-dir"]).arg(dir.path().join("data"));
+        if with {
+            command.arg("--config").arg(&config);
+        }
+        let output = command.env_remove("PIG_HOME").output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.success(), !with, "{text}");
+        assert!(text.contains("Shell                ready"), "{text}");
+        assert_eq!(text.contains("pig_home is set, and there is no /no/such/pig/bin/pig"), with, "{text}");
+    }
+    Ok(())
+}

@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context, Result};
 use foggara_domain::{
     Tag,
+    execution::Progress,
     job_type::distcp,
     plan::{HiddenSettings, Plan},
     status::Outcome,
@@ -130,8 +131,12 @@ impl Place {
 
     fn start(&self, args: &[&str], configs: &BTreeMap<String, Value>) -> Result<Child> {
         let file = self.path("work/task.json");
-        let task =
-            CopyTask { plan: self.plan(args, configs)?, stores: self.settings(), fault: self.path("work/fault") };
+        let task = CopyTask {
+            plan: self.plan(args, configs)?,
+            stores: self.settings(),
+            fault: self.path("work/fault"),
+            progress: self.path("work/progress"),
+        };
         let written = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&file)?;
         serde_json::to_writer(written, &task)?;
         let _ = fs::remove_file(self.path("work/fault"));
@@ -208,6 +213,12 @@ fn a_tree_goes_from_files_to_s3_to_s3_and_back() -> Result<()> {
         let ended = place.done(&[&from, &to])?;
         assert_eq!(ended.counters(), (all, 5, 0), "{from} {to}");
         assert!(ended.out.contains("5 of 5 files, 20.0 MB"), "{}", ended.out);
+        let told: Progress = serde_json::from_slice(&fs::read(place.path("work/progress"))?)?;
+        let counters = &told.counters["DistCp Counters"];
+        assert_eq!(
+            (told.percent, counters["Files Copied"], counters["Bytes Expected"]),
+            (100.0, 5, i64::try_from(all)?)
+        );
     }
     for (name, bytes) in &tree {
         assert!(place.s3.get("two", &format!("copy/{name}")).is_some_and(|there| there == bytes), "{name}");

@@ -133,6 +133,9 @@ async fn words_are_counted_by_both_interfaces() -> Result<()> {
             assert!(log.contains(told), "{told}: {log}");
         }
         assert!(!log.contains(SECRET));
+        let row = place.world.api.own(&id).await?;
+        assert_eq!(row["progress"], 100.0, "{row}");
+        assert_eq!(row["counters"]["Map-Reduce Framework"]["Map output records"], 3, "{row}");
     }
     Ok(())
 }
@@ -167,8 +170,25 @@ async fn a_deleted_job_is_gone_with_its_half_made_output() -> Result<()> {
     let mut configs = NEW.to_vec();
     let path = up.display().to_string();
     configs.push(("words.up", &path));
-    let id = place.start("waits", "a wait\n", &configs).await?;
+    // The largest file comes first; the second of the two never ends.
+    fs::create_dir_all(place.files.join("in-waits"))?;
+    fs::write(place.files.join("in-waits/b.txt"), "wait\n")?;
+    let id = place.start("waits", "a b c\n", &configs).await?;
     wait::until("the mapper waits", LONG, || async { up.exists().then_some(()) }).await?;
+    let row = wait::until("its progress is shown", LONG, || async {
+        let row = place.world.api.own(&id).await.ok()?;
+        row["progress"].as_f64().is_some_and(|percent| percent > 0.0).then_some(row)
+    })
+    .await?;
+    let percent = row["progress"].as_f64().context("percent")?;
+    assert!((20.0..=50.0).contains(&percent), "one of two mappers is done: {row}");
+    assert!(row["counters"]["Map-Reduce Framework"]["Map output records"].as_i64() >= Some(3), "{row}");
+    let shown = place.world.api.get(&format!("/job-exes/{id}")).await?;
+    assert_eq!(shown["job_execution"]["progress"], format!("{}%", percent.round()), "{shown}");
+    let events = place.world.api.own(&format!("{id}/events")).await?;
+    let kinds: Vec<&str> =
+        events["events"].as_array().context("events")?.iter().filter_map(|event| event["kind"].as_str()).collect();
+    assert_eq!(kinds, ["submitted", "staging", "launching", "running"], "progress is no event");
     let found = tagged(&id);
     assert!(!found.is_empty(), "a JVM");
     for pid in found {

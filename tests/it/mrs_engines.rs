@@ -113,6 +113,11 @@ async fn a_jar_of_mapreduce_counts_words() -> Result<()> {
     assert!(files.join("out/_SUCCESS").exists());
     let counters = String::from_utf8(world.api.log(&id, "stderr").await?)?;
     assert!(counters.contains("Map output records=3"), "{counters}");
+    let row = world.api.own(&id).await?;
+    assert_eq!(
+        (&row["progress"], &row["counters"]["Map-Reduce Framework"]["Map output records"]),
+        (&json!(100.0), &json!(3))
+    );
     // An output that is there fails in Hadoop's own words.
     let cluster = world.api.cluster("local").await?;
     let made = v2(&world, Method::POST, &cluster, "/job-executions", Some(of("out"))).await?.expect(200)?;

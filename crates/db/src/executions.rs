@@ -3,7 +3,7 @@
 use foggara_domain::{
     BinaryId, ClusterId, DataSourceId, Error, Execution, ExecutionId, JobId, ProjectId, Result, Tag, Timestamp,
     direct::{Direct, Search},
-    execution::Usage,
+    execution::{Progress, Usage},
     status::{Duty, Outcome, Phase, Wish},
 };
 use serde_json::{Map, Value as Json};
@@ -17,7 +17,7 @@ use crate::{
 const COLUMNS: &str = "id, project_id, user_id, job_id, job_type, job_name, cluster_id, input_id, output_id, job_configs, \
      secret_configs, user_name, direct, data_source_urls, is_public, is_protected, wish, suspend_wanted, phase, status, engine_state, duty, \
      place, attempt, tag, engine_ref, incarnation, launch_sent_at, stop_sent_at, gone_at, gone_evidence, outcome, reason, \
-     return_code, usage, deadline, created_at, updated_at, staged_at, start_time, running_at, end_time, deleted_at, version";
+     return_code, usage, deadline, created_at, updated_at, staged_at, start_time, running_at, end_time, deleted_at, version, progress";
 
 fn place_of(id: &ExecutionId) -> String {
     format!("execution.secret_configs.{id}")
@@ -28,8 +28,23 @@ pub async fn insert(conn: &mut Conn, row: &Execution) -> Result<()> {
     let numbers: Vec<String> = (1..=COLUMNS.split(',').count()).map(|number| format!("${number}")).collect();
     let text = format!("INSERT INTO execution ({COLUMNS}) VALUES ({})", numbers.join(", "));
     let query = bind_fixed(sql(text), conn, row)?;
-    conn.run(bind_mutable(query, row)?.bind(row.version)).await?;
+    let progress = row.progress.as_ref().map(progress_text).transpose()?;
+    conn.run(bind_mutable(query, row)?.bind(row.version).bind(progress)).await?;
     Ok(())
+}
+
+/// Keeps how far a job is. It touches neither the version nor `updated_at` ([`save`] leaves it as it is), since it is no change
+/// that anybody waits for. `last`: what is told at the end; else only as long as the job is not over, so that a late write does not
+/// cover what was told last.
+pub async fn note_progress(conn: &mut Conn, id: &ExecutionId, progress: &Progress, last: bool) -> Result<()> {
+    let open = if last { "" } else { " AND phase NOT IN ('settling', 'ended')" };
+    let query = sql(format!("UPDATE execution SET progress = $1 WHERE id = $2{open}"));
+    conn.run(query.bind(progress_text(progress)?).bind(id)).await?;
+    Ok(())
+}
+
+fn progress_text(progress: &Progress) -> Result<String> {
+    serde_json::to_string(progress).map_err(|error| Error::Internal(format!("progress: {error}")))
 }
 
 /// The columns that never change, in their order among [`COLUMNS`], mixed with the few that a tombstone nulls.
@@ -353,6 +368,7 @@ fn read(conn: &Conn, row: &Row) -> Result<Execution> {
     };
     let direct = row.text_or_null("direct")?.map(|text| serde_json::from_str::<Direct>(&text)).transpose();
     let usage = row.text_or_null("usage")?.map(|text| serde_json::from_str::<Usage>(&text)).transpose();
+    let progress = row.text_or_null("progress")?.map(|text| serde_json::from_str::<Progress>(&text)).transpose();
     Ok(Execution {
         project: row.text("project_id")?.into(),
         user: row.text("user_id")?.into(),
@@ -387,6 +403,7 @@ fn read(conn: &Conn, row: &Row) -> Result<Execution> {
         reason: row.text_or_null("reason")?,
         return_code: row.text_or_null("return_code")?,
         usage: usage.map_err(|error| Error::Internal(format!("execution.usage: {error}")))?,
+        progress: progress.map_err(|error| Error::Internal(format!("execution.progress: {error}")))?,
         deadline: row.time_or_null("deadline")?,
         created_at: row.time("created_at")?,
         updated_at: row.time_or_null("updated_at")?,

@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(4, "0004_application_credentials"),
     migration!(5, "0005_access_keys"),
     migration!(6, "0006_direct"),
+    migration!(7, "0007_progress"),
 ];
 
 /// How the database stands to this program.

@@ -1,5 +1,7 @@
 //! A job execution: the record at the heart of the service (lifecycle.md, "Records").
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -83,6 +85,9 @@ pub struct Execution {
     pub return_code: Option<String>,
     /// What it used, as the engine reports it.
     pub usage: Option<Usage>,
+    /// How far it is, as the engine told some seconds ago; after the end what was told last. Written past [`Execution::version`],
+    /// without an event, and no change of it moves [`Execution::updated_at`].
+    pub progress: Option<Progress>,
     /// When the present non-final phase must have changed.
     pub deadline: Option<Timestamp>,
     /// When it was submitted.
@@ -112,6 +117,24 @@ pub struct Usage {
     pub system_seconds: f64,
     /// Largest resident set in bytes.
     pub max_rss_bytes: u64,
+}
+
+/// How far a job is in its engine's words.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Percent of the work, 0 to 100.
+    pub percent: f64,
+    /// What it counts: counters by the name of their group. Empty where the engine counts nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counters: BTreeMap<String, BTreeMap<String, i64>>,
+}
+
+impl Progress {
+    /// So many percent, cut to what a percentage can be and to one decimal; a value that is no number is 0.
+    pub fn of(percent: f64) -> Self {
+        let percent = if percent.is_finite() { (percent.clamp(0.0, 100.0) * 10.0).round() / 10.0 } else { 0.0 };
+        Self { percent, counters: BTreeMap::new() }
+    }
 }
 
 /// A change of an execution, numbered per execution from 1 without a hole.
@@ -173,6 +196,7 @@ impl Execution {
             reason: None,
             return_code: None,
             usage: None,
+            progress: None,
             deadline: None,
             created_at: at,
             updated_at: None,
@@ -210,8 +234,28 @@ impl Execution {
         self.engine_state.as_deref().filter(|state| FINER.contains(state))
     }
 
+    /// Percent of its work as clients of MRS read it: 100 of every ended one, 0 where the engine tells nothing.
+    pub fn percent(&self) -> f64 {
+        if self.phase == Phase::Ended {
+            return 100.0;
+        }
+        self.progress.as_ref().map_or(0.0, |progress| progress.percent)
+    }
+
     /// Whether nothing changes any more and nothing is owed.
     pub fn is_finished(&self) -> bool {
         self.phase == Phase::Ended && self.duty == Duty::None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentage_is_one_whatever_an_engine_says() {
+        for (told, wanted) in [(33.333, 33.3), (-1.0, 0.0), (250.0, 100.0), (f64::NAN, 0.0)] {
+            assert!((Progress::of(told).percent - wanted).abs() < 1e-9, "{told}");
+        }
     }
 }

@@ -29,7 +29,7 @@ pub use plugin::{Plugin, Plugins, Proof};
 use async_trait::async_trait;
 use foggara_domain::{
     Tag, Timestamp,
-    execution::Usage,
+    execution::{Progress, Usage},
     plan::{Plan, PlanKind},
     sql::SqlAnswer,
     status::Outcome,
@@ -275,6 +275,13 @@ pub trait Engine: Send + Sync {
 
     /// What the job does at present.
     async fn observe(&self, job: JobRef<'_>) -> Result<Observed, EngineError>;
+
+    /// How far the job is, where the engine knows. Asked with each [`Engine::observe`] and once more at the end, so it has to be as
+    /// cheap: what was read for the observation, or a small file. Nothing is no error.
+    async fn progress(&self, job: JobRef<'_>) -> Option<Progress> {
+        let _ = job;
+        None
+    }
 
     /// Sends a stop; returns when it is sent, not when the job is gone.
     async fn stop(&self, job: JobRef<'_>, how: Stop) -> Result<(), EngineError>;

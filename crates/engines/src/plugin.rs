@@ -109,6 +109,12 @@ pub trait Plugin: Send + Sync {
     /// Whether its clusters run this kind of plan.
     fn ability(&self, kind: PlanKind) -> Ability;
 
+    /// The same of one cluster, whose settings may lack what some kinds need.
+    fn ability_of(&self, cluster: &Cluster, kind: PlanKind) -> Ability {
+        let _ = cluster;
+        self.ability(kind)
+    }
+
     /// How it is proven that it runs this kind of plan, where it does; for the table in `docs/engines.md`.
     fn proof(&self, kind: PlanKind) -> Proof {
         let _ = kind;

@@ -103,6 +103,11 @@ impl Api {
         self.call(Method::GET, path, None).await?.expect(200)
     }
 
+    /// An execution in our own words, or what lies below it: GET of `/api/v1/executions/<path>`, 200 expected.
+    pub async fn own(&self, path: &str) -> Result<Value> {
+        self.raw(Method::GET, &format!("/api/v1/executions/{path}"), &[], None).await?.expect(200)
+    }
+
     /// POST below `/v1.1/<project>`, 202 expected.
     pub async fn post(&self, path: &str, body: Value) -> Result<Value> {
         self.call(Method::POST, path, Some(body)).await?.expect(202)

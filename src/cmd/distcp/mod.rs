@@ -101,7 +101,7 @@ async fn copy(task: &CopyTask, stop: &CancellationToken) -> Result<(), Fault> {
     let places = Places { stores: stores(&task.stores)?, credentials, project: ProjectId::from(project.as_str()) };
     let sources = sources.iter().map(|source| url(source)).collect::<Result<Vec<_>, _>>()?;
     let layout = layout::make(&places, &sources, &url(destination)?, *options).await?;
-    work::run(&places, layout, *options, stop).await
+    work::run(&places, layout, *options, stop, &task.progress).await
 }
 
 fn stores(settings: &CopySettings) -> Result<Stores, Fault> {

@@ -1,6 +1,7 @@
 //! The copying itself: several files at once, progress and counters on stdout.
 
 use std::{
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -8,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use foggara_domain::plan::CopyOptions;
+use foggara_domain::{execution::Progress, plan::CopyOptions};
+use foggara_engines::local::tell_progress;
 use foggara_stores::{Content, StoreError};
 use futures::{StreamExt, stream};
 use sha2::{Digest, Sha256};
@@ -25,6 +27,8 @@ use crate::cmd::print;
 
 /// More files than these are not copied at once, whatever `-m` says: each takes handles and memory of this host.
 const MOST_AT_ONCE: usize = 64;
+/// Name of the counters, as Hadoop prints it.
+const COUNTERS: &str = "DistCp Counters";
 /// How often progress is told.
 const TELL: Duration = Duration::from_secs(1);
 
@@ -42,6 +46,34 @@ struct Counters {
     deleted: u64,
 }
 
+impl Counters {
+    /// The counters by Hadoop's names, in its order.
+    fn named(&self, expected: u64) -> [(&'static str, u64); 7] {
+        [
+            ("Bytes Copied", self.bytes.load(Ordering::Relaxed)),
+            ("Bytes Expected", expected),
+            ("Bytes Skipped", self.bytes_skipped),
+            ("Files Copied", self.copied.load(Ordering::Relaxed)),
+            ("Files Skipped", self.skipped),
+            ("Files Failed", self.failed),
+            ("Files Deleted", self.deleted),
+        ]
+    }
+
+    /// How far it is: by bytes, and by files where all are empty.
+    fn progress(&self, expected: u64, files: usize, is_over: bool) -> Progress {
+        let part = match (expected, files) {
+            _ if is_over => 1.0,
+            (0, 0) => 0.0,
+            (0, files) => self.copied.load(Ordering::Relaxed) as f64 / files as f64,
+            (expected, _) => self.moved.load(Ordering::Relaxed) as f64 / expected as f64,
+        };
+        let counted = |(name, value): (&str, u64)| (name.to_owned(), i64::try_from(value).unwrap_or(i64::MAX));
+        let counters = [(COUNTERS.to_owned(), self.named(expected).map(counted).into())].into();
+        Progress { counters, ..Progress::of(100.0 * part) }
+    }
+}
+
 fn tell(line: &str) -> Result<(), Fault> {
     print(&format!("{line}\n")).map_err(|error| format!("the output cannot be written: {error:#}"))
 }
@@ -52,6 +84,7 @@ pub(super) async fn run(
     layout: Layout,
     options: CopyOptions,
     stop: &CancellationToken,
+    told: &Path,
 ) -> Result<(), Fault> {
     let (skipped, items): (Vec<Item>, Vec<Item>) = layout.items.into_iter().partition(|item| item.skipped);
     let size = |items: &[Item]| items.iter().map(|item| item.size).sum::<u64>();
@@ -62,7 +95,11 @@ pub(super) async fn run(
         bytes_skipped: size(&skipped),
         ..Counters::default()
     };
-    let failures = copy_all(places, &items, options, &counters, stop).await?;
+    let failures = copy_all(places, &items, options, &counters, stop, &|counters| {
+        // Not worth a failure of the copy.
+        let _ = tell_progress(told, &counters.progress(expected, files, false));
+    })
+    .await?;
     counters.failed = u64::try_from(failures.len()).unwrap_or(u64::MAX);
     let mut fault = failures.into_iter().next().filter(|_| !options.ignore_failures);
     if stop.is_cancelled() && fault.is_none() {
@@ -74,17 +111,12 @@ pub(super) async fn run(
             Err(why) => fault = Some(why),
         }
     }
-    let progress = progress(&counters, &counters.bytes, files);
-    tell(&format!(
-        "{progress}\nDistCp Counters\n\tBytes Copied={}\n\tBytes Expected={expected}\n\tBytes Skipped={}\n\tFiles Copied={}\n\t\
-         Files Skipped={}\n\tFiles Failed={}\n\tFiles Deleted={}",
-        counters.bytes.into_inner(),
-        counters.bytes_skipped,
-        counters.copied.into_inner(),
-        counters.skipped,
-        counters.failed,
-        counters.deleted
-    ))?;
+    let _ = tell_progress(told, &counters.progress(expected, files, fault.is_none()));
+    let mut lines = format!("{}\n{COUNTERS}", progress(&counters, &counters.bytes, files));
+    for (name, value) in counters.named(expected) {
+        lines.push_str(&format!("\n\t{name}={value}"));
+    }
+    tell(&lines)?;
     fault.map_or(Ok(()), Err)
 }
 
@@ -96,6 +128,7 @@ async fn copy_all(
     options: CopyOptions,
     counters: &Counters,
     stop: &CancellationToken,
+    each_second: &(dyn Fn(&Counters) + Sync),
 ) -> Result<Vec<Fault>, Fault> {
     let at_once = usize::try_from(options.at_once).unwrap_or(MOST_AT_ONCE).clamp(1, MOST_AT_ONCE);
     let give_up = stop.child_token();
@@ -132,6 +165,7 @@ async fn copy_all(
             },
             _ = clock.tick() => {
                 let now = progress(counters, &counters.moved, items.len());
+                each_second(counters);
                 if now != last {
                     tell(&now)?;
                     last = now;

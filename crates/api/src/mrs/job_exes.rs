@@ -82,7 +82,7 @@ fn show(row: &Execution) -> Value {
         "end_time": millis(row.end_time),
         "spend_time": spent,
         "step_seq": 0,
-        "progress": if row.end_time.is_some() { "100%" } else { "0%" },
+        "progress": format!("{}%", row.percent().round()),
     });
     if let Value::Object(more) = more {
         shown.extend(more);

@@ -187,7 +187,7 @@ fn show(app: &App, row: &Execution) -> Value {
         "job_type": Kind::of_job_type(&row.job_type).map_or(row.job_type.as_str(), |kind| kind.v2_name()),
         "job_state": state,
         "job_result": result,
-        "job_progress": if row.phase == Phase::Ended { 100.0 } else { 0.0 },
+        "job_progress": row.percent(),
         "submitted_time": row.created_at.as_millis(),
         "started_time": millis(row.start_time),
         "finished_time": millis(row.end_time),

@@ -123,6 +123,9 @@ fn show(row: &Execution) -> Value {
             "settled": time(row.end_time),
         },
         "usage": row.usage,
+        // As the engine told some seconds ago; counters by the name of their group.
+        "progress": row.progress.as_ref().map(|progress| progress.percent),
+        "counters": row.progress.as_ref().map(|progress| &progress.counters).filter(|counters| !counters.is_empty()),
         "job_configs": row.job_configs,
         "data_source_urls": row.data_source_urls,
         "is_public": row.is_public,

@@ -14,6 +14,7 @@ use foggara_domain::{
     Execution, ExecutionId, Result, Tag,
     cluster::Cluster,
     drive::{Call, ClusterFact, Slot, Step, next_step},
+    execution::Progress,
     status::Phase,
 };
 use foggara_engines::Engine;
@@ -37,6 +38,8 @@ use crate::{
 const POLL: Duration = Duration::from_secs(1);
 /// How often the sweep runs; it also runs at the start.
 const SWEEP: Duration = Duration::from_secs(10);
+/// How often the progress of jobs is written, where it changed.
+const NOTE: Duration = Duration::from_secs(3);
 /// How often unused artifacts are looked for.
 const COLLECT: Duration = Duration::from_secs(3600);
 /// How long launches in flight are awaited when the server stops (lifecycle.md "Owners").
@@ -121,6 +124,8 @@ struct Loop {
     asked: Vec<(BTreeSet<ExecutionId>, oneshot::Sender<()>)>,
     fenced: bool,
     calls: u64,
+    /// Whose progress changed since it was written.
+    unwritten: BTreeSet<ExecutionId>,
     /// What has to be decided anew: these, or all.
     changed: BTreeSet<ExecutionId>,
     all_changed: bool,
@@ -138,6 +143,7 @@ pub(super) async fn own(room: Arc<Room>, mut requests: mpsc::Receiver<oneshot::S
         asked: Vec::new(),
         fenced: false,
         calls: 0,
+        unwritten: BTreeSet::new(),
         changed: BTreeSet::new(),
         all_changed: true,
     };
@@ -148,6 +154,9 @@ pub(super) async fn own(room: Arc<Room>, mut requests: mpsc::Receiver<oneshot::S
     let mut sweeps = tokio::time::interval(SWEEP);
     sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let sweeping = Arc::new(Semaphore::new(1));
+    let mut notes = tokio::time::interval(NOTE);
+    notes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let noting = Arc::new(Semaphore::new(1));
     let mut reload = true;
     while !this.fenced && !this.is_over() {
         if reload {
@@ -176,6 +185,15 @@ pub(super) async fn own(room: Arc<Room>, mut requests: mpsc::Receiver<oneshot::S
             _ = poll.tick() => {
                 this.poll_all();
                 reload = true;
+            }
+            _ = notes.tick(), if !this.unwritten.is_empty() => {
+                if let Ok(permit) = Arc::clone(&noting).try_acquire_owned() {
+                    let (room, told) = (Arc::clone(&room), this.told());
+                    tokio::spawn(async move {
+                        steps::observe::note_progress(room, told).await;
+                        drop(permit);
+                    });
+                }
             }
             _ = sweeps.tick() => {
                 if let Ok(permit) = Arc::clone(&sweeping).try_acquire_owned() {
@@ -339,7 +357,11 @@ impl Loop {
             }
         }
         let Some(live) = self.live.get_mut(&report.id) else { return false };
+        let before = live.progress.clone();
         live.absorb(report.number, report.done, now);
+        if live.progress != before {
+            self.unwritten.insert(report.id.clone());
+        }
         if missing || live.row.is_finished() {
             self.live.remove(&report.id);
             return true;
@@ -354,6 +376,16 @@ impl Loop {
         for live in self.live.values_mut() {
             live.poll_due = true;
         }
+    }
+
+    /// The progress that is to be written; it counts as written.
+    fn told(&mut self) -> Vec<(ExecutionId, Progress)> {
+        let unwritten = std::mem::take(&mut self.unwritten);
+        let told = unwritten.into_iter().filter_map(|id| {
+            let progress = self.live.get(&id)?.progress.clone()?;
+            Some((id, progress))
+        });
+        told.collect()
     }
 
     fn answer_asked(&mut self) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use foggara_domain::{
     Execution, Timestamp,
     drive::{Call, ClusterFact, Facts, Slot, Staged, VoidFact, Word},
+    execution::Progress,
 };
 use tokio::{task::AbortHandle, time::Instant};
 
@@ -20,6 +21,8 @@ pub(super) struct Live {
     pub staged: Option<Result<Prepared, String>>,
     /// The engine's last word.
     pub word: Word,
+    /// How far the engine says it is.
+    pub progress: Option<Progress>,
     /// Whether the launch was ruled out.
     pub voided: VoidFact,
     /// When the last stop was sent, and how many.
@@ -57,6 +60,8 @@ pub(super) struct Done {
     pub staged: Option<Result<Prepared, String>>,
     /// A new word of the engine.
     pub word: Option<Word>,
+    /// How far the job is.
+    pub progress: Option<Progress>,
     /// A new fact about the launch.
     pub voided: Option<VoidFact>,
     /// A stop was sent.
@@ -86,6 +91,7 @@ impl Live {
             row,
             staged: None,
             word: Word::Unasked,
+            progress: None,
             voided: VoidFact::Open,
             stops: None,
             unsent: false,
@@ -141,6 +147,9 @@ impl Live {
         }
         if let Some(word) = done.word {
             self.word = word;
+        }
+        if done.progress.is_some() {
+            self.progress = done.progress;
         }
         if done.stop_sent {
             let count = self.stops.map_or(0, |(_, count)| count);

@@ -1,9 +1,11 @@
 //! Executions: versions, tombstones, what an owner sees.
 
+use std::collections::BTreeMap;
+
 use foggara_db::{Db, executions};
 use foggara_domain::{
     Execution, Timestamp,
-    execution::Usage,
+    execution::{Progress, Usage},
     status::{Duty, Outcome, Phase, Wish},
 };
 use serde_json::{Map, Value};
@@ -13,6 +15,7 @@ use crate::on_both;
 
 on_both! {
     every_column_comes_back
+    progress_is_kept_beside_the_version
     only_the_first_of_two_writers_of_a_version_wins
     a_tombstone_shows_in_no_view_and_stays_with_its_owner
     an_owner_sees_what_is_at_its_place_and_owed
@@ -71,6 +74,42 @@ async fn every_column_comes_back(fresh: Fresh) {
     row.version = 2;
     let found = executions::find(&mut fresh.db.read().await.expect("a reader"), &row.id).await.expect("an answer");
     assert_eq!(found, Some(row));
+}
+
+async fn progress_is_kept_beside_the_version(fresh: Fresh) {
+    let mut row = execution("far");
+    row.phase = Phase::Running;
+    store(&fresh.db, &row).await;
+    let note = |percent: f64, last: bool| {
+        let (db, id) = (fresh.db.clone(), row.id.clone());
+        let counters = [("Words".to_owned(), BTreeMap::from([("read".to_owned(), 7)]))].into();
+        let progress = Progress { counters, ..Progress::of(percent) };
+        async move {
+            let write = db.write(move |conn| {
+                let (id, progress) = (id.clone(), progress.clone());
+                Box::pin(async move { executions::note_progress(conn, &id, &progress, last).await })
+            });
+            write.await.expect("noted");
+        }
+    };
+    let found = || async {
+        let mut conn = fresh.db.read().await.expect("a reader");
+        executions::live(&mut conn, &row.id, false).await.expect("an answer").expect("there")
+    };
+    note(40.0, false).await;
+    let noted = found().await;
+    let progress = noted.progress.clone().expect("progress");
+    assert_eq!((noted.version, noted.updated_at, progress.percent), (1, None, 40.0));
+    assert_eq!(progress.counters["Words"]["read"], 7);
+    // Whoever read the row before does not put it back.
+    let mut settling = row.clone();
+    settling.phase = Phase::Settling;
+    assert!(save(&fresh.db, &settling, 1).await);
+    assert_eq!(found().await.progress, Some(progress));
+    note(50.0, false).await;
+    assert_eq!(found().await.progress.map(|progress| progress.percent), Some(40.0), "a late write does not count");
+    note(100.0, true).await;
+    assert_eq!(found().await.progress.map(|progress| progress.percent), Some(100.0));
 }
 
 async fn only_the_first_of_two_writers_of_a_version_wins(fresh: Fresh) {

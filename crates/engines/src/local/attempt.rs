@@ -43,6 +43,9 @@ pub(super) struct Spec {
     /// Which of several engines was taken.
     #[serde(default)]
     pub note: Option<String>,
+    /// It is Pig: why it failed is among the errors that it logs.
+    #[serde(default)]
+    pub is_pig: bool,
     /// What it is to an engine elsewhere; nothing for a program that is the job itself.
     #[serde(default)]
     pub role: Option<Role>,

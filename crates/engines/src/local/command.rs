@@ -45,7 +45,7 @@ pub(super) fn of(
         }
         Plan::Spark { .. } => spark::command(plan, settings, workspace, tag)?,
         Plan::HadoopJar { jar, args, secret_args, properties } => {
-            hadoop::jar_command(settings, workspace, jar, args, *secret_args, properties)?
+            hadoop::jar_command(settings, workspace, jar, args, *secret_args, properties, fault)?
         }
         Plan::MapReduce { jars, input, output, properties } => {
             let job = hadoop::by_class(jars, &hadoop::url(input), &hadoop::url(output), properties);

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     LocalSettings,
     command::{Command, private},
+    progress,
 };
 
 /// What the operator's configuration says of the stores.
@@ -42,6 +43,8 @@ pub struct CopyTask {
     pub stores: CopySettings,
     /// Where to say why it failed, for the exit record.
     pub fault: PathBuf,
+    /// Where to tell how far it is.
+    pub progress: PathBuf,
 }
 
 impl CopyTask {
@@ -61,7 +64,12 @@ pub(super) fn command(
     workspace: &Path,
     fault: &Path,
 ) -> Result<Command, String> {
-    let task = CopyTask { plan: plan.clone(), stores: settings.copying.clone(), fault: fault.to_owned() };
+    let task = CopyTask {
+        plan: plan.clone(),
+        stores: settings.copying.clone(),
+        fault: fault.to_owned(),
+        progress: progress::file(fault),
+    };
     let file = workspace.join(".distcp.json");
     let text = serde_json::to_vec(&task).map_err(|error| error.to_string())?;
     private(&file, &text)?;

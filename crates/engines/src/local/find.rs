@@ -82,6 +82,19 @@ pub(super) fn pig(settings: &LocalSettings) -> Option<PathBuf> {
     homes.map(|home| home.join("bin/pig")).find(|path| path.is_file()).or_else(|| on_path("pig"))
 }
 
+/// What the configuration names and does not hold what it should: a mistake, even where another place serves instead.
+pub(super) fn broken(settings: &LocalSettings) -> Vec<String> {
+    let at = |home: &Option<PathBuf>, file: &str| home.as_ref().map(|home| home.join(file));
+    let named = [
+        ("[local] java_home", at(&settings.java_home, "bin/java")),
+        ("[local] spark_home", at(&settings.spark_home, "bin/spark-submit")),
+        ("[local] pig_home", at(&settings.pig_home, "bin/pig")),
+        ("[sql] program", settings.sql.program.clone()),
+    ];
+    let lacking = named.into_iter().filter_map(|(name, file)| Some((name, file.filter(|file| !file.is_file())?)));
+    lacking.map(|(name, file)| format!("{name} is set, and there is no {}", file.display())).collect()
+}
+
 /// The Java home that the installer makes in its environment when the host has none.
 pub(super) fn installed_java(venv: &Path) -> PathBuf {
     venv.join("java")

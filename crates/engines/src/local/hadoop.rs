@@ -13,21 +13,34 @@ use std::{
 use super::{
     LocalSettings,
     command::{Command, private},
-    find, launcher,
+    find, launcher, progress,
 };
 
 /// Runs a jar's program.
 pub(super) const RUN_JAR: &str = "org.apache.hadoop.util.RunJar";
+/// The same, and tells the progress. Its source is `java/io/foggara/Jar.java`.
+const JAR_CLASS: &str = "io.foggara.Jar";
+/// What it consists of.
+const JAR_FILES: [(&str, &[u8]); 3] = [
+    ("Jar.class", include_bytes!("../../java/io/foggara/Jar.class")),
+    ("Jar$Listener.class", include_bytes!("../../java/io/foggara/Jar$Listener.class")),
+    PROGRESS_CLASS,
+];
+/// Writes the progress.
+const PROGRESS_CLASS: (&str, &[u8]) = ("Progress.class", include_bytes!("../../java/io/foggara/Progress.class"));
 /// Runs a job by its classes. Its source is `java/io/foggara/MapReduce.java`.
 pub(super) const BY_CLASS: &str = "io.foggara.MapReduce";
 /// What it consists of.
-const BY_CLASS_FILES: [(&str, &[u8]); 3] = [
+const BY_CLASS_FILES: [(&str, &[u8]); 4] = [
     ("MapReduce.class", include_bytes!("../../java/io/foggara/MapReduce.class")),
     ("MapReduce$Wrong.class", include_bytes!("../../java/io/foggara/MapReduce$Wrong.class")),
     ("TaskErrors.class", include_bytes!("../../java/io/foggara/TaskErrors.class")),
+    PROGRESS_CLASS,
 ];
 /// The setting by which it is told where to write the reason of a failure. Never a job's own: it names a file of this host.
 const FAULT: &str = "foggara.fault.file";
+/// The setting by which both are told where to write the progress; as little a job's own.
+const PROGRESS: &str = "foggara.progress.file";
 /// Input and output, and how older versions spell them.
 const INPUT: [&str; 2] = ["mapreduce.input.fileinputformat.inputdir", "mapred.input.dir"];
 const OUTPUT: [&str; 2] = ["mapreduce.output.fileoutputformat.outputdir", "mapred.output.dir"];
@@ -125,6 +138,7 @@ impl ByClass {
         }
         let mut settings = settings.clone();
         settings.insert(FAULT.to_owned(), fault.display().to_string());
+        settings.insert(PROGRESS.to_owned(), progress::file(fault).display().to_string());
         let job = workspace.join(".job.xml");
         private(&job, xml(&settings).as_bytes())?;
         Ok(Self { classes: launcher::put_classes(workspace, &BY_CLASS_FILES)?, job })
@@ -165,18 +179,22 @@ pub(super) fn jar_command(
     args: &[String],
     secret: bool,
     properties: &BTreeMap<String, String>,
+    fault: &Path,
 ) -> Result<Command, String> {
     let client = Client::of(settings)?;
-    let conf = conf_folder(workspace, &here(workspace, properties))?;
+    let mut properties = here(workspace, properties);
+    properties.insert(PROGRESS.to_owned(), progress::file(fault).display().to_string());
+    let conf = conf_folder(workspace, &properties)?;
+    let classes = launcher::put_classes(workspace, &JAR_FILES)?;
     let mut words = vec![jar.display().to_string()];
     words.extend(args.iter().cloned());
     let argv = if secret {
-        let folder = launcher::put(workspace, Some(RUN_JAR), None, &words)?;
-        let mut argv = client.words(&[folder, conf], &[], launcher::CLASS)?;
+        launcher::put(workspace, Some(JAR_CLASS), None, &words)?;
+        let mut argv = client.words(&[classes, conf], &[], launcher::CLASS)?;
         argv.push(launcher::words_file(workspace).display().to_string());
         argv
     } else {
-        let mut argv = client.words(&[conf], &[], RUN_JAR)?;
+        let mut argv = client.words(&[classes, conf], &[], JAR_CLASS)?;
         argv.extend(words);
         argv
     };

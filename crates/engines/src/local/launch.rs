@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use foggara_domain::Tag;
+use foggara_domain::{Tag, plan::Plan};
 use tokio::process::Child;
 
 use super::{
@@ -94,6 +94,7 @@ impl Local {
             memory_mb: self.settings.memory_mb,
             litter: command.litter,
             note: command.note.map(str::to_owned),
+            is_pig: matches!(launch.plan, Some(Plan::Pig { .. })),
             role: None,
             limit_ms: None,
         }

@@ -21,6 +21,7 @@ mod lost;
 mod on_yarn;
 mod pig;
 mod processes;
+mod progress;
 mod raw;
 mod shim;
 mod shuffle;
@@ -39,7 +40,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use foggara_domain::{Tag, plan::PlanKind};
+use foggara_domain::{Tag, execution::Progress, plan::PlanKind};
 use tokio::sync::Notify;
 
 pub(crate) use self::{
@@ -48,7 +49,7 @@ pub(crate) use self::{
     command::{Command, private},
     find::python_of_spark,
     logs::read as read_log,
-    on_yarn::{YarnClients, ability as ability_on_yarn},
+    on_yarn::{TAG_KEYS, YarnClients, ability as ability_on_yarn},
     processes::{Found, signal_all, tagged},
     spark::properties,
     sql::{TIME_LIMIT, results_folder, time_limit},
@@ -61,6 +62,7 @@ use self::{
 };
 pub use self::{
     distcp::{CopySettings, CopyTask},
+    progress::tell_progress,
     sql::{SqlEngine, SqlSettings},
 };
 use crate::{
@@ -186,9 +188,19 @@ impl Local {
         }
     }
 
+    /// What the configuration names and this host does not have, a line each.
+    pub fn broken(settings: &LocalSettings) -> Vec<String> {
+        find::broken(settings)
+    }
+
     /// What runs SQL on this host soonest. The error says how to get an engine.
     pub fn sql_engine(settings: &LocalSettings) -> Result<SqlEngine, String> {
         sql::light(settings)
+    }
+
+    /// What a job's own process told of its progress.
+    pub(crate) fn told_progress(&self, tag: &Tag) -> Option<Progress> {
+        progress::told(&progress::file(&self.attempt(tag).fault_file()))
     }
 
     fn attempt(&self, tag: &Tag) -> Attempt {
@@ -272,6 +284,10 @@ impl Engine for Local {
             self.watch.leave(job.tag);
         }
         Ok(observed)
+    }
+
+    async fn progress(&self, job: JobRef<'_>) -> Option<Progress> {
+        self.told_progress(job.tag)
     }
 
     async fn stop(&self, job: JobRef<'_>, how: Stop) -> Result<(), EngineError> {

@@ -19,7 +19,7 @@ use super::{
     command::private,
     find, hadoop,
     hadoop::{BY_CLASS, ByClass, RUN_JAR, escaped},
-    launcher, spark,
+    launcher, pig, spark,
 };
 use crate::{Ability, EngineError, Launch, Launched};
 
@@ -31,7 +31,7 @@ const STREAMING_MISSING: &str = "Hadoop's streaming jar is not on this host: it 
 const PIG_MISSING: &str =
     "there is no `pig` on this host: install the cluster's Pig and set yarn.pig_home, or put `pig` on PATH";
 /// Keys of the tags; what a job's arguments say of them would win over the files.
-const TAG_KEYS: [&str; 2] = ["mapreduce.job.tags", "tez.application.tags"];
+pub(crate) const TAG_KEYS: [&str; 2] = ["mapreduce.job.tags", "tez.application.tags"];
 /// Files that the client hands out to a job's tasks.
 const SHIPPED: [&str; 3] = ["tmpfiles", "tmpjars", "tmparchives"];
 /// Files of Hadoop's settings that each job gets anew.
@@ -205,7 +205,7 @@ fn client(
             refuse_tags(args)?;
             let pig = clients.pig().ok_or(PIG_MISSING)?;
             let file = workspace.join(".pig.params");
-            private(&file, pig_params(params)?.as_bytes())?;
+            private(&file, pig::param_file(params)?.as_bytes())?;
             let mut argv = vec![pig.display().to_string(), "-x".to_owned(), "mapreduce".to_owned()];
             argv.extend(["-param_file".to_owned(), file.display().to_string()]);
             argv.extend(args.iter().cloned());
@@ -391,18 +391,6 @@ fn distcp_options(options: &CopyOptions) -> Vec<String> {
     words
 }
 
-/// A file of Pig's parameters.
-fn pig_params(params: &BTreeMap<String, String>) -> Result<String, String> {
-    let mut text = String::new();
-    for (key, value) in params {
-        if value.contains('\n') {
-            return Err(format!("the parameter {key} has several lines, which Pig's parameter files cannot hold"));
-        }
-        let _ = writeln!(text, "{key} = \"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
-    }
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -449,12 +437,5 @@ mod tests {
         let words = |words: &[&str]| one_word(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
         assert_eq!(words(&["awk", "{print $1}", "it's"]).as_deref(), Ok("awk '{print $1}' \"it's\""));
         assert!(words(&["a'b\"c"]).is_err());
-    }
-
-    #[test]
-    fn parameters_of_pig() {
-        let params = BTreeMap::from([("INPUT".to_owned(), "a \"b\\".to_owned())]);
-        assert_eq!(pig_params(&params).as_deref(), Ok("INPUT = \"a \\\"b\\\\\"\n"));
-        assert!(pig_params(&BTreeMap::from([("a".to_owned(), "b\nc".to_owned())])).is_err());
     }
 }

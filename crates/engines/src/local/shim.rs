@@ -28,6 +28,7 @@ use super::{
     attempt::{Attempt, Decision, ExitRecord, Spec},
     cgroup,
     limit::LimitedLog,
+    pig,
     processes::{Identity, TAG_VARIABLE, descendants, signal_all},
     raw,
 };
@@ -87,6 +88,9 @@ pub(super) fn run(folder: &Path) -> io::Result<Ending> {
     };
     if let Ok(text) = std::fs::read_to_string(attempt.fault_file()) {
         record.fault = Some(text.trim_end().to_owned());
+    }
+    if spec.is_pig && record.exit_code.is_some_and(|code| code != 0) && record.fault.is_none() {
+        record.fault = pig::reason(&spec.logs.join("stderr"));
     }
     record.started_at = Some(started);
     record.ended_at = Some(now());

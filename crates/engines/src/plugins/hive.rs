@@ -61,7 +61,7 @@ impl HivePlugin {
         Self { settings, description }
     }
 
-    fn settings(cluster: &Cluster) -> Result<HiveSettings, String> {
+    pub(crate) fn settings(cluster: &Cluster) -> Result<HiveSettings, String> {
         let text = |name: &str| match cluster.config(TARGET, name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),

@@ -11,14 +11,16 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Ability, Engine,
+    hive::Hive,
     local::{LocalSettings, YarnClients, ability_on_yarn},
     plugin::{Binding, ConfigItem, ConfigKind, Description, HostSize, Look, Plugin, setting},
+    plugins::hive::HivePlugin,
     remote::{
         Remote, RemoteSettings,
         rest::{Auth, RestSettings},
         spnego::{CACHE_VARIABLE, Spnego, SpnegoSettings},
     },
-    yarn::{MARGIN, Yarn, YarnSettings},
+    yarn::{MARGIN, WithStatements, Yarn, YarnSettings},
 };
 
 const TARGET: &str = "yarn";
@@ -33,8 +35,16 @@ const LOG_LIMIT: u64 = 32 << 20;
 pub struct YarnPlugin {
     local: LocalSettings,
     remote: RemoteSettings,
+    /// What knows the settings of a HiveServer2.
+    hive: HivePlugin,
     description: Description,
 }
+
+/// Settings of the cluster's HiveServer2: those of plugin `hive` behind this word.
+const HIVE: [&str; 4] = ["hive_url", "hive_server", "hive_user", "hive_password_file"];
+/// What to say of statements on a cluster without the first of them.
+const NO_HIVE: &str = "statements need the cluster's HiveServer2: its setting yarn.hive_url names it \
+     (jdbc:hive2://host:10000/default)";
 
 impl YarnPlugin {
     /// `local` is what this host starts programs with.
@@ -49,7 +59,8 @@ impl YarnPlugin {
             operator,
         };
         let none = Value::Null;
-        let configs = vec![
+        let hive = HivePlugin::new(local.clone());
+        let mut configs = vec![
             item(
                 "resource_manager",
                 "Addresses of the ResourceManagers, http://host:8088, with commas",
@@ -89,6 +100,10 @@ impl YarnPlugin {
             item("hadoop_home", "Hadoop, for jobs that need its client; else `hadoop` on PATH", none.clone(), true),
             item("pig_home", "Pig; else `pig` on PATH", none, true),
         ];
+        for name in HIVE {
+            let of_hive = hive.description().configs.iter().find(|item| name.strip_prefix("hive_") == Some(item.name));
+            configs.extend(of_hive.map(|item| ConfigItem { target: TARGET, name, ..item.clone() }));
+        }
         let description = Description {
             title: "Apache Hadoop YARN",
             text: "A YARN cluster that runs elsewhere: Spark jobs in cluster mode, and jobs of Hadoop's and Pig's clients",
@@ -96,7 +111,15 @@ impl YarnPlugin {
             processes: Vec::new(),
             configs,
         };
-        Self { local, remote, description }
+        Self { local, remote, hive, description }
+    }
+
+    /// The cluster's HiveServer2 as a cluster of plugin `hive`; nothing where the settings name none.
+    fn hive_of(cluster: &Cluster) -> Option<Cluster> {
+        text(cluster, "hive_url")?;
+        let named = |name: &&str| Some((name.strip_prefix("hive_")?.to_owned(), cluster.config(TARGET, name)?.clone()));
+        let configs = HIVE.iter().filter_map(named).collect();
+        Some(Cluster::of_program(&cluster.name, "hive", configs, cluster.created_at))
     }
 
     fn service(&self, cluster: &Cluster) -> Result<Yarn, String> {
@@ -200,6 +223,11 @@ struct LogIn {
     env: BTreeMap<String, String>,
 }
 
+/// What is said of a setting of plugin `hive`, as this one calls it.
+fn of_yarn(why: String) -> String {
+    why.replace("setting hive.", "setting yarn.hive_")
+}
+
 /// A setting as text; nothing where it is empty.
 fn text(cluster: &Cluster, name: &str) -> Option<String> {
     match cluster.config(TARGET, name)? {
@@ -222,16 +250,26 @@ impl Plugin for YarnPlugin {
     /// The clients of Hadoop and Pig are a matter of the cluster's settings: what is missing is said when a job is launched.
     fn ability(&self, kind: PlanKind) -> Ability {
         let clients = YarnClients::default();
+        if kind == PlanKind::Sql {
+            return Ability::Yes;
+        }
         match (kind, ability_on_yarn(kind, &self.local, &clients)) {
             (PlanKind::Spark, ability) | (_, ability @ (Ability::Yes | Ability::Never)) => ability,
             (_, Ability::Lacks(_)) => Ability::Yes,
         }
     }
 
+    fn ability_of(&self, cluster: &Cluster, kind: PlanKind) -> Ability {
+        match kind {
+            PlanKind::Sql if Self::hive_of(cluster).is_none() => Ability::Lacks(NO_HIVE.to_owned()),
+            _ => self.ability(kind),
+        }
+    }
+
     fn refusal(&self, kind: PlanKind) -> &'static str {
         match kind {
-            PlanKind::Sql | PlanKind::Presto => {
-                "statements go to the cluster's HiveServer2, which is a cluster of plugin hive"
+            PlanKind::Presto => {
+                "the statements of a cluster go to its HiveServer2, which does not speak Presto's words"
             }
             PlanKind::Program => "a script is no application of YARN",
             _ => "it is no application of YARN",
@@ -247,12 +285,22 @@ impl Plugin for YarnPlugin {
         if cluster.node_groups.iter().any(|group| group.count > 0) {
             return Err("a YARN cluster runs elsewhere: it takes no node groups".to_owned());
         }
+        if let Some(hive) = Self::hive_of(cluster) {
+            HivePlugin::settings(&hive).map_err(of_yarn)?;
+        }
         self.service(cluster).map(|_| ())
     }
 
     fn engine(&self, cluster: &Cluster) -> Result<Arc<dyn Engine>, String> {
         let log_limit = self.remote.log_limit.min(LOG_LIMIT);
-        Ok(Arc::new(Remote::new(self.service(cluster)?, RemoteSettings { log_limit, ..self.remote.clone() })))
+        let yarn = Remote::new(self.service(cluster)?, RemoteSettings { log_limit, ..self.remote.clone() });
+        let Some(hive) = Self::hive_of(cluster) else { return Ok(Arc::new(yarn)) };
+        let folder = self.remote.data_dir.join(TARGET).join(cluster.id.as_str());
+        let local = LocalSettings { data_dir: folder, ..self.local.clone() };
+        let hive = Hive::new(HivePlugin::settings(&hive).map_err(of_yarn)?, local);
+        let hive = hive.map_err(|error| format!("the statements of the cluster: {error}"))?;
+        let installation = self.remote.prefix.trim_end_matches('-').to_owned();
+        Ok(Arc::new(WithStatements::new(yarn, hive, installation)))
     }
 
     async fn look(&self, cluster: &Cluster, _: &[Instance]) -> Look {
@@ -269,6 +317,9 @@ impl Plugin for YarnPlugin {
                 if there { "holds the cluster's settings" } else { "holds no yarn-site.xml: nothing can be submitted" };
             let health = if there { Health::Green } else { Health::Red };
             look.checks.push(("Hadoop settings".to_owned(), health, format!("{} {words}", folder.display())));
+        }
+        if let Some(hive) = Self::hive_of(cluster) {
+            look.checks.extend(self.hive.look(&hive, &[]).await.checks);
         }
         look
     }

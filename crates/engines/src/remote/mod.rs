@@ -18,7 +18,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use foggara_domain::{Tag, plan::PlanKind};
+use foggara_domain::{Tag, execution::Progress, plan::PlanKind};
 use tokio::sync::Notify;
 
 use self::survey::Surveys;
@@ -91,6 +91,12 @@ pub trait Service: Send + Sync {
     async fn last_word(&self, job: JobRef<'_>, seen: &Seen) -> Result<Observed, EngineError> {
         let _ = job;
         Ok(seen.observed.clone())
+    }
+
+    /// How far a job is: what the last list said of it, or a file of this host. No request.
+    fn progress(&self, job: JobRef<'_>) -> Option<Progress> {
+        let _ = job;
+        None
     }
 
     /// Submits a job so that it is found by its tag. It was looked for before and was not there.
@@ -361,6 +367,10 @@ impl<S: Service> Engine for Remote<S> {
             self.keep_logs(job).await;
         }
         Ok(last)
+    }
+
+    async fn progress(&self, job: JobRef<'_>) -> Option<Progress> {
+        self.service.progress(job)
     }
 
     async fn stop(&self, job: JobRef<'_>, how: Stop) -> Result<(), EngineError> {

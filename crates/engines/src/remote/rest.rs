@@ -166,6 +166,29 @@ impl Rest {
         self.send(Method::GET, path, |request| request).await?.good()?.json()
     }
 
+    /// `GET` of a file from a byte on, at most `most` bytes, for services that send files from their beginning alone: what lies before is
+    /// passed over, what lies behind is not awaited. Nothing where there is no such file, or where it has become shorter than `from`.
+    pub async fn part(&self, path: &str, from: u64, most: usize) -> Result<Option<Vec<u8>>, EngineError> {
+        let (asked, mut answer) = self.open(&self.bases[0], Method::GET, path, &|request| request).await?;
+        let status = answer.status();
+        if status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if !status.is_success() {
+            return Answer { status, bytes: Vec::new(), asked, service: self.service }.good().map(|_| None);
+        }
+        let (mut before, mut bytes) = (from, Vec::new());
+        while bytes.len() < most {
+            let Some(piece) = answer.chunk().await.map_err(|error| self.broken(&asked, &error))? else {
+                return Ok((before == 0).then_some(bytes));
+            };
+            let skipped = usize::try_from(before).unwrap_or(usize::MAX).min(piece.len());
+            before -= skipped as u64;
+            bytes.extend(piece[skipped..].iter().take(most - bytes.len()));
+        }
+        Ok(Some(bytes))
+    }
+
     /// Sends a request, and once more with a new log-in when the old one is over: a request without a good one had no effect.
     async fn send_known(
         &self,

@@ -5,11 +5,13 @@
 //! does not list it any more and no client of ours is on its way.
 
 mod client;
+mod workers;
 
 use std::{
     collections::BTreeMap,
     io,
     path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -19,10 +21,13 @@ use reqwest::Method;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
-use self::client::Told;
+use self::{
+    client::Told,
+    workers::{Page, Workers},
+};
 use crate::{
     Ability, Ended, Engine, EngineError, JobRef, Launch, Launched, LogPiece, Observed, Stop, Stream, Voided,
-    local::{Local, LocalSettings},
+    local::{Local, LocalSettings, read_log},
     remote::{
         Seen, Service, Survey,
         rest::{Rest, RestSettings},
@@ -37,6 +42,8 @@ const SUBMIT: Duration = Duration::from_secs(300);
 const LOOK: Duration = Duration::from_millis(50);
 /// How long Nimbus may work at a submission whose client lost the connection.
 const LATE: Duration = Duration::from_secs(60);
+/// How often the logs of a topology's workers are fetched while somebody reads them.
+const FETCH: Duration = Duration::from_secs(1);
 /// Bytes of the client's output that are looked through for its reason.
 const OUTPUT: usize = 64 * 1024;
 
@@ -63,6 +70,10 @@ pub struct Storm {
     clients: Local,
     attempts: PathBuf,
     prefix: String,
+    /// Bytes kept of the logs of a topology's workers.
+    log_limit: u64,
+    /// When the workers' logs of a job were fetched last; locked while they are.
+    fetched: Mutex<BTreeMap<Tag, Arc<tokio::sync::Mutex<Option<Instant>>>>>,
 }
 
 /// What `/api/v1/topology/summary` answers; other members are of no interest.
@@ -103,9 +114,10 @@ impl Storm {
     pub fn new(settings: StormSettings, local: LocalSettings, prefix: String) -> Result<Self, String> {
         let ui = Rest::new(settings.ui.clone())?;
         let attempts = local.data_dir.join("attempts");
+        let log_limit = local.log_limit;
         let clients = Local::new(LocalSettings { plugin: "storm", ..local });
         let clients = clients.map_err(|error: io::Error| format!("the clients of Storm: {error}"))?;
-        Ok(Self { ui, settings, clients, attempts, prefix })
+        Ok(Self { ui, settings, clients, attempts, prefix, log_limit, fetched: Default::default() })
     }
 
     /// Whether the client is there.
@@ -176,6 +188,40 @@ impl Storm {
             return Err(EngineError::Unreachable(format!("Storm's client lost Nimbus in the middle: {why}")));
         }
         Err(EngineError::Refused(format!("Storm's client did not submit the topology: {why}")))
+    }
+
+    fn workers(&self, tag: &Tag) -> Workers {
+        Workers::of(self.attempts.join(tag.as_str()), self.log_limit, &self.settings.ui)
+    }
+
+    /// The page of a topology by its id; nothing when it is gone.
+    async fn page(&self, tag: &Tag) -> Result<Option<Page>, EngineError> {
+        match self.topology(tag).await? {
+            Some(seen) => Ok(Some(self.ui.get(&format!("/api/v1/topology/{}", seen.reference)).await?)),
+            None => Ok(None),
+        }
+    }
+
+    fn fetched(&self) -> MutexGuard<'_, BTreeMap<Tag, Arc<tokio::sync::Mutex<Option<Instant>>>>> {
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fetches what a topology's workers wrote, unless that was done a moment ago.
+    async fn fetch_workers(&self, tag: &Tag) -> Result<(), EngineError> {
+        let last = Arc::clone(self.fetched().entry(tag.clone()).or_default());
+        let mut last = last.lock().await;
+        if last.is_none_or(|at| at.elapsed() >= FETCH) {
+            self.workers(tag).fetch(self.page(tag).await?).await?;
+            *last = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Notes which workers a topology has, before it is killed and Nimbus forgets them.
+    async fn note_workers(&self, tag: &Tag) -> Result<(), EngineError> {
+        let last = Arc::clone(self.fetched().entry(tag.clone()).or_default());
+        let _last = last.lock().await;
+        self.workers(tag).note_page(self.page(tag).await?).map(|_| ())
     }
 
     fn is_submitting(job: JobRef<'_>, seen: &Seen) -> bool {
@@ -249,6 +295,10 @@ impl Service for Storm {
                     usage: None,
                 };
                 let seen = self.topology(job.tag).await?;
+                if seen.is_none() {
+                    // What its workers wrote last is still to be fetched.
+                    self.fetched().remove(job.tag);
+                }
                 let reference = job.reference.unwrap_or(job.tag.as_str()).to_owned();
                 Ok(Some(seen.unwrap_or(Seen { reference, observed: Observed::Ended(gone) })))
             }
@@ -290,6 +340,10 @@ impl Service for Storm {
         if Self::is_submitting(job, seen) {
             return self.clients.stop(job, how).await;
         }
+        // What cannot be had now is no reason to let it run on.
+        if let Err(error) = self.note_workers(job.tag).await {
+            tracing::warn!(tag = %job.tag, "which workers it has cannot be asked: {error}");
+        }
         let is_dying = seen.observed == Observed::Running { state: Some("KILLING".to_owned()) };
         match how {
             // Asked again, Nimbus would begin to wait anew.
@@ -311,12 +365,32 @@ impl Service for Storm {
         Ok("SUSPENDED".to_owned())
     }
 
-    /// What the client said. What a topology's workers write lies on the hosts of the supervisors.
+    /// What the client said; behind it, in stdout, what the topology's workers write. The client is over by then.
     async fn log(&self, job: JobRef<'_>, stream: Stream, offset: u64, limit: usize) -> Result<LogPiece, EngineError> {
-        self.clients.logs(job, stream, offset, limit).await
+        let said = self.clients.logs(job, stream, offset, limit).await?;
+        let is_over = matches!(self.clients.observe(job).await?, Observed::Ended(_));
+        if stream == Stream::Stderr || !is_over {
+            return Ok(said);
+        }
+        let head = said.size;
+        let file = self.workers(job.tag).file();
+        let written = |offset: u64, limit: usize| {
+            let piece = read_log(&file, offset, limit);
+            piece.map_err(|error| EngineError::Unreachable(format!("{}: {error}", file.display())))
+        };
+        if offset < head {
+            return Ok(LogPiece { size: head + written(0, 0)?.size, ..said });
+        }
+        let mut piece = written(offset - head, limit)?;
+        if piece.bytes.is_empty() {
+            self.fetch_workers(job.tag).await?;
+            piece = written(offset - head, limit)?;
+        }
+        Ok(LogPiece { bytes: piece.bytes, next_offset: piece.next_offset + head, size: piece.size + head })
     }
 
     async fn forget(&self, job: JobRef<'_>) -> Result<(), EngineError> {
+        self.fetched().remove(job.tag);
         self.clients.forget(job).await
     }
 }

@@ -76,6 +76,9 @@ pub(super) struct App {
     pub application_tags: String,
     #[serde(default)]
     pub diagnostics: String,
+    /// Percent of its work, as its master reports it.
+    #[serde(default)]
+    pub progress: f64,
     #[serde(default)]
     pub started_time: i64,
     #[serde(default)]

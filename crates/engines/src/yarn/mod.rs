@@ -6,6 +6,7 @@
 
 mod apps;
 mod logs;
+mod statements;
 
 use std::{
     collections::BTreeMap,
@@ -14,12 +15,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use foggara_domain::{Tag, Timestamp, plan::PlanKind};
+use foggara_domain::{Tag, Timestamp, execution::Progress, plan::PlanKind};
 use reqwest::Method;
 use serde_json::json;
 use url::form_urlencoded;
 
 use self::apps::{App, AppAnswer, AppsAnswer, Info, InfoAnswer, best};
+pub(crate) use self::statements::WithStatements;
 use crate::{
     Ability, Engine, EngineError, JobRef, Launch, Launched, LogPiece, Observed, Stop, Stream, Voided,
     local::{ClientState, Local, LocalSettings, Role, YarnClients, ability_on_yarn},
@@ -68,6 +70,8 @@ pub(crate) struct Yarn {
     settings: YarnSettings,
     /// What the local attempt of a tag is; it never changes.
     roles: Mutex<BTreeMap<Tag, Option<Role>>>,
+    /// How far the jobs of the last list are.
+    progress: Mutex<BTreeMap<Tag, Progress>>,
     /// Clients of NodeManagers by their address.
     nodes: Mutex<BTreeMap<String, Arc<Rest>>>,
 }
@@ -78,7 +82,8 @@ impl Yarn {
         let rest = Rest::new(settings.resource_manager.clone())?;
         let history = settings.history_server.clone().map(Rest::new).transpose()?;
         let local = Local::new(local_settings.clone()).map_err(|error| format!("the local engine: {error}"))?;
-        Ok(Self { rest, history, local, local_settings, settings, roles: Mutex::default(), nodes: Mutex::default() })
+        let (roles, progress, nodes) = Default::default();
+        Ok(Self { rest, history, local, local_settings, settings, roles, progress, nodes })
     }
 
     /// A path with the user for whom we act.
@@ -281,12 +286,14 @@ impl Service for Yarn {
             }
         }
         self.roles().retain(|tag, _| by_tag.contains_key(tag));
-        let mut jobs = BTreeMap::new();
+        let (mut jobs, mut progress) = (BTreeMap::new(), BTreeMap::new());
         for (tag, apps) in by_tag {
+            progress.extend(best(&apps).map(|app| (tag.clone(), Progress::of(app.progress))));
             if let Some(seen) = self.seen(&tag, &apps)? {
                 jobs.insert(tag, seen);
             }
         }
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
         if let Some(spnego) = &self.settings.spnego {
             // Clients that run for long read the ticket from the cache that they were started with. As long as our cookie holds,
             // the list is good without a new one; that there is none stands in our log, and in the answer to the next launch.
@@ -315,6 +322,12 @@ impl Service for Yarn {
             return Err(EngineError::Unreachable(why.to_owned()));
         }
         Ok(None)
+    }
+
+    /// What a client of ours tells has counters too; of all others it is what the list says.
+    fn progress(&self, job: JobRef<'_>) -> Option<Progress> {
+        let listed = || self.progress.lock().unwrap_or_else(PoisonError::into_inner).get(job.tag).cloned();
+        self.local.told_progress(job.tag).or_else(listed)
     }
 
     async fn submit(&self, launch: &Launch<'_>) -> Result<Launched, EngineError> {

@@ -176,6 +176,30 @@ async fn pig_gets_params_and_settings_in_files_and_none_on_the_command_line() {
     assert!(told.contains(&format!("env JAVA_HOME={}", home.display())), "{told:?}");
 }
 
+/// Pig's exit code says little; its errors have numbers.
+#[tokio::test]
+async fn a_script_of_pig_fails_with_pigs_own_words() {
+    let place = host("11.0.2");
+    let said = "2026-11-24 10:00:02,003 [main] ERROR org.apache.pig.tools.grunt.Grunt - ERROR 1066: Unable to open iterator for alias a";
+    fs::write(
+        place.path("pig/bin/pig"),
+        format!("#!/bin/sh\necho '{said}' >&2\necho 'Details at logfile: x' >&2\nexit 2\n"),
+    )
+    .expect("written");
+    let tag = place.tag("pig-fails");
+    let plan = Plan::Pig {
+        script: place.workspace(&tag).join("main.pig"),
+        libs: Vec::new(),
+        params: BTreeMap::new(),
+        args: Vec::new(),
+        properties: BTreeMap::new(),
+    };
+    place.launch(&tag, &plan).await.expect("launched");
+    let ended = place.end(&tag).await;
+    assert_eq!(ended.reason.as_deref(), Some("exit code 2: ERROR 1066: Unable to open iterator for alias a"));
+    assert_eq!(ended.outcome, Outcome::Failed);
+}
+
 /// The metastore of a cluster reaches Spark, and the embedded engine is no way around it.
 #[tokio::test]
 async fn sql_of_a_cluster_with_a_metastore_goes_there() {

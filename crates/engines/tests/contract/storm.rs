@@ -17,7 +17,7 @@ use foggara_testkit::storm::{FakeStorm, Submission};
 use serde_json::json;
 
 use crate::{
-    place::{Place, until},
+    place::{Place, end_of, until},
     promises::keeps_all,
     rig::{Fault, Rig},
 };
@@ -65,7 +65,9 @@ impl StormRig {
             libs: vec![PathBuf::from("/libs/a.jar"), PathBuf::from("/libs/b.jar")],
             main_class: class.map(str::to_owned),
             args: class.map(|_| vec!["one".to_owned(), "two words".to_owned()]).unwrap_or_default(),
-            settings: BTreeMap::from([("topology.workers".to_owned(), "2".to_owned())]),
+            settings: [("topology.workers", "2"), ("kafka.password", "hush, hush=%")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
         }
     }
 
@@ -134,8 +136,13 @@ async fn a_topology_from_submission_to_its_kill() {
     let plan = rig.plan(&tag).expect("a plan");
     let launched = rig.submit(&tag, &plan).await.expect("launched");
     assert!(launched.reference.starts_with(&format!("{tag}-1-")), "{launched:?}");
-    let told = rig.fake.told(tag.as_str()).expect("submitted");
-    let conf = json!(["nimbus.seeds=[\"one\",\"two\"]", "topology.workers=2"]);
+    let mut told = rig.fake.told(tag.as_str()).expect("submitted");
+    let argv = told.as_object_mut().and_then(|told| told.remove("argv")).expect("its words").to_string();
+    assert!(
+        !argv.contains("topology.workers") && !argv.contains("hush"),
+        "no setting stands on a command line: {argv}"
+    );
+    let conf = json!(["kafka.password=hush, hush=%", "nimbus.seeds=[\"one\",\"two\"]", "topology.workers=2"]);
     let wanted = json!({"conf": conf, "jars": "/libs/a.jar,/libs/b.jar", "class": "org.example.Words", "name": tag.as_str(),
                         "args": ["one", "two words"]});
     assert_eq!(told, wanted);
@@ -171,6 +178,47 @@ async fn a_topology_from_submission_to_its_kill() {
     assert_eq!(outcome, Outcome::Killed);
 }
 
+/// Two workers write in turns; what is read once stays where it is, and is kept when the topology is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_workers_write_is_read_by_offset_and_kept() {
+    let rig = StormRig::new(0);
+    let tag = rig.place.tag("writes");
+    let job = JobRef::from(&tag);
+    let id = rig.submit(&tag, &rig.plan(&tag).expect("a plan")).await.expect("launched").reference;
+    let said = format!("Finished submitting topology: {tag}\n");
+    let all = || async {
+        let (mut text, mut offset) = (Vec::new(), 0);
+        loop {
+            let piece = rig.engine.logs(job, Stream::Stdout, offset, 7).await.expect("a log");
+            if piece.bytes.is_empty() {
+                return String::from_utf8(text).expect("text");
+            }
+            offset = piece.next_offset;
+            text.extend(piece.bytes);
+        }
+    };
+    let shows = |wanted: String| {
+        let all = &all;
+        async move { until("what its workers wrote", || async { (all().await == wanted).then_some(()) }).await }
+    };
+    assert_eq!(all().await, said, "it has no workers yet");
+    rig.fake.write(tag.as_str(), 6700, "one\n");
+    let one = format!("{said}==> worker one:6700 <==\none\n");
+    shows(one.clone()).await;
+    rig.fake.write(tag.as_str(), 6701, "two\n");
+    let two = format!("{one}==> worker one:6701 <==\ntwo\n");
+    shows(two.clone()).await;
+    rig.fake.write(tag.as_str(), 6701, "more of two\n");
+    shows(format!("{two}more of two\n")).await;
+    rig.engine.stop(job, Stop::Hard).await.expect("stopped");
+    rig.fake.write_last(&id, 6700, "closing\n");
+    end_of(&rig.engine, job).await;
+    let whole = format!("{two}more of two\n==> worker one:6700 <==\nclosing\n");
+    assert_eq!(all().await, whole);
+    let kept = fs::read_to_string(rig.place.path("logs").join(tag.as_str()).join("stdout")).expect("kept");
+    assert_eq!(kept, whole);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_submitted_is_refused_with_a_reason() {
     let rig = StormRig::new(0);
@@ -185,12 +233,6 @@ async fn what_cannot_be_submitted_is_refused_with_a_reason() {
     let why = refused(rig.submit(&tag, &rig.topology(&tag, Some("no.such.Class"), b"PK\x03\x04")).await);
     assert!(why.contains("ClassNotFoundException: no.such.Class"), "{why}");
     assert_eq!(rig.engine.find(JobRef::from(&tag)).await, Ok(None));
-    let tag = rig.place.tag("secret");
-    let mut plan = rig.topology(&tag, Some("A"), b"PK\x03\x04");
-    let Plan::Storm { settings, .. } = &mut plan else { panic!("no topology") };
-    settings.insert("fs.s3a.secret.key".to_owned(), "hush".to_owned());
-    let why = refused(rig.submit(&tag, &plan).await);
-    assert!(why.contains("fs.s3a.secret.key") && !why.contains("hush"), "{why}");
     let tag = rig.place.tag("pyleus-not");
     let why = refused(rig.submit(&tag, &rig.topology(&tag, None, b"PK\x03\x04")).await);
     assert!(why.contains("is no jar"), "{why}");

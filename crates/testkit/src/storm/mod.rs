@@ -3,7 +3,7 @@
 //! only a real one shows (Nimbus's Thrift, workers, the log viewer) is not in it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     net::SocketAddr,
     os::unix::fs::PermissionsExt,
@@ -24,11 +24,17 @@ use serde_json::{Value, json};
 
 use crate::service::{Port, Service};
 
-/// The stand-in: `storm jar [-c k=v].. [--jars J] JAR CLASS NAME ARGS..` as Storm's client takes it. Its class is not run; it submits a
-/// topology of the name, which for Pyleus stands in the jar.
+/// The stand-in: `storm jar [-c k=v].. [--jars J] JAR CLASS NAME ARGS..` as Storm's client takes it, with words for its JVM in
+/// `STORM_JAR_JVM_OPTS`. Its class is not run; it submits a topology of the name, which for Pyleus stands in the jar.
 const CLIENT: &str = r#"#!/usr/bin/env python3
-import json, re, sys, urllib.error, urllib.request, zipfile
-words, told = sys.argv[1:], {"conf": [], "jars": ""}
+import json, os, re, shlex, sys, urllib.error, urllib.parse, urllib.request, zipfile
+words, told = sys.argv[1:], {"conf": [], "jars": "", "argv": " ".join(sys.argv)}
+for word in shlex.split(os.environ.get("STORM_JAR_JVM_OPTS", "")):
+    # As Java's launcher: a file of words, of which each is a property.
+    assert word.startswith("@") and os.stat(word[1:]).st_mode & 0o777 == 0o600
+    name, options = open(word[1:]).read().strip().split("=", 1)
+    assert name == "-Dstorm.options"
+    told["conf"] = [urllib.parse.unquote_plus(option) for option in options.split(",")]
 assert words.pop(0) == "jar"
 while words[0].startswith("-"):
     option, value = words.pop(0), words.pop(0)
@@ -74,6 +80,8 @@ struct Topology {
     /// When it goes.
     dies: Option<Instant>,
     told: Value,
+    /// Ports of its workers.
+    workers: BTreeSet<u16>,
 }
 
 #[derive(Debug, Default)]
@@ -89,6 +97,9 @@ struct Held {
     leaderless: bool,
     /// Operations that were asked for.
     asked: Vec<String>,
+    /// The logs of workers by their file, as the log viewer has them.
+    logs: BTreeMap<String, String>,
+    address: Option<SocketAddr>,
 }
 
 /// The fake; it ends when it is dropped.
@@ -109,6 +120,7 @@ impl FakeStorm {
         let held = Arc::new(Mutex::new(Held::default()));
         let port = Port::free()?;
         let address = port.address;
+        lock(&held).address = Some(address);
         let service = port.serve(Router::new().fallback(answer).with_state(Arc::clone(&held)))?;
         Ok(Self { address, held, _service: service })
     }
@@ -169,7 +181,22 @@ impl FakeStorm {
         }
     }
 
-    /// What the client told of a topology: `class`, `args`, `conf`, `jars`.
+    /// A worker of a topology writes into its log; from then on the topology has that worker.
+    pub fn write(&self, name: &str, port: u16, text: &str) {
+        let mut held = lock(&self.held);
+        let Held { topologies, logs, .. } = &mut *held;
+        if let Some(topology) = topologies.get_mut(name) {
+            topology.workers.insert(port);
+            logs.entry(format!("{}/{port}/worker.log", topology.id)).or_default().push_str(text);
+        }
+    }
+
+    /// The log of a worker of the topology with an id grows when the topology is gone already.
+    pub fn write_last(&self, id: &str, port: u16, text: &str) {
+        lock(&self.held).logs.entry(format!("{id}/{port}/worker.log")).or_default().push_str(text);
+    }
+
+    /// What the client told of a topology: `class`, `args`, `conf`, `jars`, and its command line as `argv`.
     pub fn told(&self, name: &str) -> Option<Value> {
         lock(&self.held).topologies.get(name).map(|topology| topology.told.clone())
     }
@@ -185,7 +212,8 @@ impl Held {
         self.made += 1;
         let name = told["name"].as_str().unwrap_or_default().to_owned();
         let id = format!("{name}-{}-1700000000", self.made);
-        self.topologies.insert(name, Topology { id, status: "ACTIVE".to_owned(), dies: None, told });
+        self.topologies
+            .insert(name, Topology { id, status: "ACTIVE".to_owned(), dies: None, told, workers: BTreeSet::new() });
     }
 
     fn submit(&mut self, told: Value) -> Response {
@@ -240,8 +268,20 @@ fn failed(error: &str, message: &str) -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
 }
 
+/// The page of a topology; its log viewer is the fake too.
+fn page(held: &Held, topology: &Topology) -> Value {
+    let address = held.address.map(|address| address.to_string()).unwrap_or_default();
+    let workers = topology.workers.iter().map(|port| {
+        let link = format!("http://{address}/api/v1/log?file={}%2F{port}%2Fworker.log", topology.id);
+        json!({"supervisorId": "s", "host": "one", "port": port, "topologyId": topology.id, "workerLogLink": link,
+               "executorsTotal": 1, "uptime": "5s", "uptimeSeconds": 5})
+    });
+    json!({"id": topology.id, "status": topology.status, "workers": workers.collect::<Vec<_>>(), "spouts": [], "bolts": []})
+}
+
 async fn answer(State(held): State<Arc<Mutex<Held>>>, request: Request) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let query = request.uri().query().map(str::to_owned);
     let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap_or_default();
     let mut held = lock(&held);
     if path == "/fake/submit" {
@@ -253,6 +293,11 @@ async fn answer(State(held): State<Arc<Mutex<Held>>>, request: Request) -> Respo
     }
     if std::mem::take(&mut held.unauthorized) {
         return StatusCode::UNAUTHORIZED.into_response();
+    }
+    if path == "/api/v1/download" {
+        let file =
+            query.as_deref().and_then(|query| query.strip_prefix("file=")).unwrap_or_default().replace("%2F", "/");
+        return held.logs.get(&file).map_or(StatusCode::NOT_FOUND.into_response(), |log| log.clone().into_response());
     }
     if held.leaderless {
         return failed("NimbusLeaderNotFoundException", "Could not find leader nimbus from seed hosts [localhost]");
@@ -267,6 +312,10 @@ async fn answer(State(held): State<Arc<Mutex<Held>>>, request: Request) -> Respo
             });
             Json(json!({"topologies": all.collect::<Vec<_>>(), "schedulerDisplayResource": false})).into_response()
         }
+        (&Method::GET, Some(id)) => match held.topologies.values().find(|topology| topology.id == id) {
+            Some(topology) => Json(page(&held, topology)).into_response(),
+            None => failed("NotAliveException", &format!("{id} is not alive")),
+        },
         (&Method::POST, Some(rest)) => match rest.split_once('/') {
             Some((id, operation)) => held.operate(id, operation),
             None => StatusCode::NOT_FOUND.into_response(),

@@ -154,6 +154,12 @@ impl FakeYarn {
         }
     }
 
+    /// Takes an application of a user with these tags, as a server submits one that works for the user.
+    pub fn submitted(&self, user: &str, tags: &str) {
+        let given = [("tags", tags), ("user", user)].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        lock(&self.held).take(&given.into());
+    }
+
     /// The ResourceManager is restarted; it recovers its applications or knows none.
     pub fn restart(&self, recovers: bool) {
         let mut held = lock(&self.held);

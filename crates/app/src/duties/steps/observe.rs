@@ -2,9 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use foggara_db::{executions, ownership};
 use foggara_domain::{
-    Execution, Tag,
+    Execution, ExecutionId, Tag,
     drive::{End, Word},
+    execution::Progress,
     status::Phase,
 };
 use foggara_engines::{Engine, EngineError, JobRef, Observed, failpoint};
@@ -26,7 +28,34 @@ pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, before: Word
     {
         tracing::warn!(execution = %row.id, "engine cannot be asked: {why}");
     }
-    Done { word: Some(word), ..Done::default() }
+    let goes_on = matches!(word, Word::Queued(_) | Word::Running(_));
+    let progress = if goes_on { progress(room.engine.as_ref(), job_of(&row, tag)).await } else { None };
+    Done { word: Some(word), progress, ..Done::default() }
+}
+
+/// How far a job is; nothing where the engine does not know, or takes long to say.
+pub(super) async fn progress(engine: &dyn Engine, job: JobRef<'_>) -> Option<Progress> {
+    tokio::time::timeout(ANSWER, engine.progress(job)).await.ok().flatten()
+}
+
+/// Keeps how far jobs are: all of a cluster in one transaction, not more often than the loop has it done, and without an event
+/// (lifecycle.md: what the engine can repeat is written lazily). What is lost is told again.
+pub(in crate::duties) async fn note_progress(room: Arc<Room>, told: Vec<(ExecutionId, Progress)>) {
+    let own = room.own.clone();
+    let noted = room.app.db().write(move |conn| {
+        let (own, told) = (own.clone(), told.clone());
+        Box::pin(async move {
+            if ownership::fence(conn, &own.cluster, &own.place, own.epoch).await? {
+                for (id, progress) in &told {
+                    executions::note_progress(conn, id, progress, false).await?;
+                }
+            }
+            Ok(())
+        })
+    });
+    if let Err(error) = noted.await {
+        tracing::warn!("the progress of jobs cannot be kept: {error}");
+    }
 }
 
 /// The job of a row, as its engine is asked about it.

@@ -3,8 +3,9 @@
 
 use std::{io, path::Path, sync::Arc};
 
+use foggara_db::executions;
 use foggara_domain::{
-    Execution, Tag, Timestamp,
+    Execution, Result, Tag, Timestamp,
     drive::{End, Word, decide, evidence},
     status::{Duty, Outcome, Phase},
 };
@@ -12,7 +13,7 @@ use foggara_engines::failpoint;
 
 use super::{
     artifacts, data, job_log,
-    observe::{ask, job_of},
+    observe::{ask, job_of, progress},
     stage::{logs_folder, workspace_folder},
 };
 use crate::{
@@ -65,6 +66,9 @@ pub(in crate::duties) async fn finish(room: Arc<Room>, row: Execution, ended_at:
         },
         (None, None) => None,
     };
+    if let Err(error) = note_last(&room, &row).await {
+        return Done::trouble(error);
+    }
     clean(&room, &row).await;
     failpoint::pass("settle.cleaned");
     let now = room.app.now();
@@ -81,6 +85,18 @@ pub(in crate::duties) async fn finish(room: Arc<Room>, row: Execution, ended_at:
     .await;
     failpoint::pass("settle.ended");
     released(&room, changed).await
+}
+
+/// Keeps what the engine counted at last. The row is settling already, so that no earlier progress comes after it.
+async fn note_last(room: &Room, row: &Execution) -> Result<()> {
+    let Some(tag) = &row.tag else { return Ok(()) };
+    let Some(progress) = progress(room.engine.as_ref(), job_of(row, tag)).await else { return Ok(()) };
+    let id = row.id.clone();
+    let write = room.app.db().write(move |conn| {
+        let (id, progress) = (id.clone(), progress.clone());
+        Box::pin(async move { executions::note_progress(conn, &id, &progress, true).await })
+    });
+    write.await
 }
 
 /// Ends the phase without a word of the engine; see [`foggara_domain::drive::Step::End`].

@@ -52,7 +52,7 @@ pub async fn submit_direct(
     if !takes_jobs(&cluster) {
         return Err(Refusal::ClusterState(cluster.status));
     }
-    check_ability(app, &order, &task, &cluster.name, &cluster.plugin)?;
+    check_ability(app, &order, &task, &cluster.name, &cluster.plugin, Some(&cluster))?;
     let id = ExecutionId::new();
     let now = app.now();
     let filling = Filling { app: app.clone(), caller: caller.clone(), order, id: id.clone(), now, waits: false };
@@ -68,16 +68,20 @@ pub(super) fn read(order: &Order) -> std::result::Result<task::Task, Refusal> {
     })
 }
 
-/// Whether clusters of a plugin run such jobs.
+/// Whether a cluster of a plugin runs such jobs; without one that exists already, whether such clusters do.
 pub(super) fn check_ability(
     app: &App,
     order: &Order,
     task: &task::Task,
     cluster: &str,
     plugin: &str,
+    existing: Option<&Cluster>,
 ) -> std::result::Result<(), Refusal> {
     let name = order.direct.kind.v2_name();
-    let ability = app.plugins().get(plugin).map_or(Ability::Never, |plugin| plugin.ability(task.plan_kind()));
+    let ability = app.plugins().get(plugin).map_or(Ability::Never, |plugin| match existing {
+        Some(existing) => plugin.ability_of(existing, task.plan_kind()),
+        None => plugin.ability(task.plan_kind()),
+    });
     match ability {
         Ability::Yes => Ok(()),
         Ability::Never => {

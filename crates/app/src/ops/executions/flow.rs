@@ -22,7 +22,7 @@ pub async fn run_flow(
     order: Order,
 ) -> std::result::Result<Execution, Refusal> {
     let task = read(&order)?;
-    check_ability(app, &order, &task, &new.name, &new.plugin)?;
+    check_ability(app, &order, &task, &new.name, &new.plugin, None)?;
     let cluster = clusters::prepared(app, caller, token, new, None).await?;
     let id = ExecutionId::new();
     let job = Filling { app: app.clone(), caller: caller.clone(), order, id: id.clone(), now: app.now(), waits: true };

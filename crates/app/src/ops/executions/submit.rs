@@ -149,7 +149,7 @@ impl Order {
             return Err(refuse(format!("Cluster with id '{id}' is being deleted")));
         }
         let Some(plugin) = self.app.plugins().get(&cluster.plugin) else { return Err(refuse(unsupported)) };
-        match plugin.ability(job_type.plan_kind) {
+        match plugin.ability_of(&cluster, job_type.plan_kind) {
             Ability::Yes => Ok(cluster),
             Ability::Never => {
                 let why = self.app.plugins().refusal(&cluster.plugin, job_type.plan_kind);

@@ -4,10 +4,15 @@ import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.mapred.JobConf;
+import org.apache.hadoop.mapreduce.Counter;
+import org.apache.hadoop.mapreduce.CounterGroup;
+import org.apache.hadoop.mapreduce.Counters;
 import org.apache.hadoop.mapreduce.Job;
 import org.apache.hadoop.mapreduce.TaskCompletionEvent;
 import org.apache.hadoop.util.ShutdownHookManager;
@@ -15,7 +20,8 @@ import org.apache.hadoop.util.ShutdownHookManager;
 /**
  * Runs a job of MapReduce that is given by its settings alone, where a job's own main would call setMapperClass and so on. The only
  * argument is a file of Hadoop's settings. Progress and counters go to the log as Hadoop's own clients write them; the exit code is
- * 0 when the job succeeded, else 1, with the reason in the file that the setting foggara.fault.file names.
+ * 0 when the job succeeded, else 1, with the reason in the file that the setting foggara.fault.file names. How far it is goes to the file of
+ * foggara.progress.file.
  */
 public final class MapReduce {
     /** Settings that name a class, and for mapper and reducer what it has to be. */
@@ -39,6 +45,8 @@ public final class MapReduce {
     };
     /** How long a stopped job may take to clear what it left of its output, in milliseconds. */
     private static final long CLEARING = 3000;
+    /** Milliseconds between two looks at progress and counters: of threads of this process, and of a cluster. */
+    private static final long[] LOOK = {1000, 5000};
 
     private MapReduce() {}
 
@@ -56,7 +64,9 @@ public final class MapReduce {
             conf.unset("foggara.fault.file");
             checkClasses(conf);
             chooseInterface(conf);
-            reason = run(Job.getInstance(conf));
+            Progress progress = new Progress(conf.get(Progress.KEY));
+            conf.unset(Progress.KEY);
+            reason = run(Job.getInstance(conf), progress);
         } catch (Wrong wrong) {
             reason = wrong.getMessage();
         } catch (Throwable error) {
@@ -121,20 +131,28 @@ public final class MapReduce {
     }
 
     /** Gives the reason when the job did not succeed. */
-    private static String run(Job job) throws Exception {
+    private static String run(Job job, Progress progress) throws Exception {
         boolean here = "local".equals(job.getConfiguration().get("mapreduce.framework.name", "local"));
-        TaskErrors errors = TaskErrors.listen();
+        // A cluster's own Hadoop need not have this log, and tells the errors of tasks itself.
+        TaskErrors errors = here ? TaskErrors.listen() : null;
         job.submit();
         if (here) {
             // Tasks are threads of this process: when it is stopped nobody else clears their output.
             ShutdownHookManager.get().addShutdownHook(
                 () -> stop(job), FileSystem.SHUTDOWN_HOOK_PRIORITY + 10, CLEARING, TimeUnit.MILLISECONDS);
         }
-        if (job.monitorAndPrintJob()) {
+        Thread follower = new Thread(() -> follow(job, progress, LOOK[here ? 0 : 1]));
+        follower.setDaemon(true);
+        follower.start();
+        boolean succeeded = job.monitorAndPrintJob();
+        follower.interrupt();
+        follower.join(LOOK[0]);
+        look(job, progress);
+        if (succeeded) {
             return null;
         }
         String reason = ofTasks(job);
-        if (reason == null && errors.last() != null) {
+        if (reason == null && errors != null && errors.last() != null) {
             reason = told(errors.last());
         }
         if (reason == null) {
@@ -143,6 +161,40 @@ public final class MapReduce {
             reason = says ? info.strip() : "the job ended as " + job.getJobState();
         }
         return reason;
+    }
+
+    private static void follow(Job job, Progress progress, long pause) {
+        try {
+            while (true) {
+                look(job, progress);
+                Thread.sleep(pause);
+            }
+        } catch (InterruptedException error) {
+            // The job is over; whoever waits for it looks once more.
+        }
+    }
+
+    /** Tells how far the job is. What cannot be had now is told at the next look. */
+    private static void look(Job job, Progress progress) throws InterruptedException {
+        try {
+            boolean mapsOnly = job.getNumReduceTasks() == 0;
+            double part = mapsOnly ? job.mapProgress() : (job.mapProgress() + job.reduceProgress()) / 2;
+            progress.percent(100 * (job.isComplete() && job.isSuccessful() ? 1 : part));
+            Counters counters = job.getCounters();
+            if (counters != null) {
+                Map<String, Map<String, Long>> all = new TreeMap<>();
+                for (CounterGroup group : counters) {
+                    Map<String, Long> names = all.computeIfAbsent(group.getDisplayName(), name -> new TreeMap<>());
+                    for (Counter counter : group) {
+                        names.put(counter.getDisplayName(), counter.getValue());
+                    }
+                }
+                progress.counters(all);
+            }
+        } catch (IOException | RuntimeException error) {
+            // Asked again.
+        }
+        progress.tell();
     }
 
     private static void stop(Job job) {

@@ -189,6 +189,7 @@ async fn hive_keeps_the_contract() {
     what_ended_does_not_go_on_at_the_server(&rig).await;
     what_ended_while_it_began_does_not_go_on(&rig).await;
     secured::tls_before_the_server(&rig).await;
+    crate::yarn::statements::run_on_the_clusters_server(&rig.server.url(), &|| rig.server.running()).await;
     keeps_all(&rig).await;
     a_server_that_is_killed_in_the_middle(rig).await;
 }

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, fs, sync::Arc};
 
 use foggara_domain::{
+    execution::Progress,
     plan::{CopyOptions, HiddenSettings, Plan},
     status::Outcome,
 };
@@ -29,6 +30,10 @@ async fn the_ids_are_yarns_and_the_tags_ours() {
     let called = fs::read_to_string(yarn.place.workspace(&tag).join("called")).expect("called");
     assert!(called.starts_with("--master yarn --deploy-mode cluster --class Main --properties-file "), "{called}");
     assert!(!called.contains("spark.yarn"), "no setting stands on a command line: {called}");
+    // How far it is stands in the same list.
+    let job = JobRef { reference: Some(&apps[0].0), ..JobRef::from(&tag) };
+    yarn.observed(&tag, &apps[0].0).await.expect("asked");
+    assert_eq!(yarn.engine.progress(job).await, Some(Progress::of(10.0)));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod jobs;
+pub mod statements;
 
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
@@ -75,6 +76,7 @@ struct Yarn {
     fake: FakeYarn,
     way: Way,
     settings: Value,
+    made: Cluster,
     engine: Arc<dyn Engine>,
 }
 
@@ -122,8 +124,9 @@ impl Yarn {
             "pig_home": place.path("pig"),
         });
         change(&mut settings);
-        let engine = plugin(&place).engine(&cluster(&settings)).expect("an engine");
-        Self { place, fake, way, settings, engine }
+        let made = cluster(&settings);
+        let engine = plugin(&place).engine(&made).expect("an engine");
+        Self { place, fake, way, settings, made, engine }
     }
 
     async fn launch(&self, name: &str) -> (Tag, String) {

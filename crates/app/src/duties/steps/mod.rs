@@ -6,6 +6,7 @@ mod data;
 mod job_log;
 pub(super) mod launch;
 pub(super) mod observe;
+mod publish;
 pub(super) mod settle;
 pub(super) mod stage;
 pub(super) mod stop;

@@ -10,4 +10,5 @@ mod publish;
 pub(super) mod settle;
 pub(super) mod stage;
 pub(super) mod stop;
+mod ticket;
 mod trust;

@@ -31,7 +31,7 @@ pub use limits::fetch_into_file;
 pub use listing::{FileEntry, Listing, below};
 pub use local::{LocalRoots, LocalStore, file_content};
 pub use mounts::{MountStore, Mounts};
-pub use part::{part_of, part_prefix};
+pub use part::{part_of, part_prefix, prefix_of_part};
 pub use reach::Reach;
 pub use resume::put_while_moving;
 pub use s3::{S3Settings, S3Store};

@@ -61,6 +61,11 @@ pub fn part_of(path: &str) -> Option<&str> {
     None
 }
 
+/// How the name of something unfinished begins, with its folders: as [`part_prefix`] says of its file.
+pub fn prefix_of_part(part: &str) -> &str {
+    part.get(..part.len().saturating_sub(END.len() + DIGITS.1)).unwrap_or(part)
+}
+
 fn is_part(name: &str) -> bool {
     let is_hex = |text: &str, many: usize| text.len() == many && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let head = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(END));
@@ -80,6 +85,7 @@ mod tests {
                 (beside(&format!("d/e/{of}"), &version("1")), beside(&format!("d/e/{of}"), &version("2")));
             assert!(one != other && one.starts_with(&format!("d/e/{}", part_prefix(of))), "{one}");
             assert_eq!(part_of(&one), Some(one.as_str()));
+            assert_eq!(prefix_of_part(&one), format!("d/e/{}", part_prefix(of)));
             assert_eq!(part_of(&format!("{one}/00000001")), Some(one.as_str()));
             assert!(one.len() < 255);
         }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use foggara_domain::plan::CopyOptions;
-use foggara_stores::{FileEntry, Listing, StoreError, below, part_of, part_prefix};
+use foggara_stores::{FileEntry, Listing, StoreError, below, part_of, part_prefix, prefix_of_part};
 use futures::{StreamExt, TryStreamExt, stream};
 use url::Url;
 
@@ -89,7 +89,7 @@ pub(super) async fn make(
             // The blocks of one are listed one by one.
             Some(part) => {
                 let url = at_destination(part)?;
-                let of_file = parts.entry(prefix_of(part).to_owned()).or_default();
+                let of_file = parts.entry(prefix_of_part(part).to_owned()).or_default();
                 if !of_file.contains(&url) {
                     of_file.push(url);
                 }
@@ -133,11 +133,6 @@ fn prefix(place: &str) -> String {
         Some((folder, name)) => format!("{folder}/{}", part_prefix(name)),
         None => part_prefix(place),
     }
-}
-
-/// The same of the name of something incomplete.
-fn prefix_of(part: &str) -> &str {
-    part.rsplit_once('-').map_or(part, |(prefix, _)| part.get(..=prefix.len()).unwrap_or(part))
 }
 
 /// The folder below the destination in which a source's files go; empty for the destination itself.
@@ -294,7 +289,7 @@ mod tests {
     fn a_part_is_found_by_its_file() {
         for place in ["a-b", "d/e.txt", "d/-"] {
             let part = format!("{}0123456789abcdef.foggara-part", prefix(place));
-            assert_eq!((part_of(&part), prefix_of(&part)), (Some(part.as_str()), prefix(place).as_str()));
+            assert_eq!((part_of(&part), prefix_of_part(&part)), (Some(part.as_str()), prefix(place).as_str()));
         }
     }
 }

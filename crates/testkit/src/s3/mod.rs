@@ -229,7 +229,9 @@ fn act(held: &Mutex<Held>, method: &Method, uri: &Uri, headers: &HeaderMap, body
         ("GET", _, _) if key.is_empty() => Ok(list(&held, bucket, &query)),
         ("GET", Some(upload), _) => parts(&held, &upload, query.get("part-number-marker").map_or("0", String::as_str)),
         ("GET", _, _) => {
-            let stalled = is_over(&mut held.stalled_after);
+            // A question for what is not there is no read.
+            let is_there = held.buckets.get(bucket).is_some_and(|objects| objects.contains_key(key));
+            let stalled = is_there && is_over(&mut held.stalled_after);
             object(&held, bucket, key, headers, if stalled { Sending::Stalled } else { held.sending })
         }
         ("HEAD", _, _) => object(&held, bucket, key, headers, held.sending),

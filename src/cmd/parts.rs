@@ -109,6 +109,7 @@ pub fn local_settings(config: &Config, data_dir: &Path) -> Result<LocalSettings>
             mounts: mounts(config).to_words(),
             allow: config.stores.http.allow.clone(),
             swift: swift(config).to_words(),
+            ..CopySettings::default()
         },
         cgroup_root: config.local.cgroup_root.clone(),
     })

@@ -6,6 +6,7 @@ mod clusters;
 mod commands;
 mod crash;
 mod distcp;
+mod distcp_large;
 mod embedded;
 mod engines;
 mod flink;

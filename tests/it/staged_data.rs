@@ -1,7 +1,7 @@
 //! Input and output in a store for jobs whose processes open none: fetched before the launch, put back when they ended well. The store
 //! is the fake of testkit, which speaks S3.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use foggara_testkit::{
@@ -83,6 +83,21 @@ async fn streaming_reads_and_writes_a_bucket() -> Result<()> {
     let fixed = place.source("fixed", "s3://data/fixed", SECRET_KEY).await?;
     place.ends(&place.execute(&file, &fixed, "cat").await?, "SUCCEEDED").await?;
     place.fails(&place.execute(&file, &fixed, "cat").await?, &["output 'fixed'", "exists already"]).await?;
+
+    // A cancel interrupts an output that a store does not take; what it has taken goes.
+    let slow = place.source("slow", "s3://data/slow", SECRET_KEY).await?;
+    place.s3.set_stuck_after(Some(1));
+    let id = place.execute(&file, &slow, "cat").await?;
+    let is_stuck = || place.s3.asked().iter().any(|line| line.starts_with("PUT /data/slow/_SUCCESS"));
+    until("the store takes nothing more", Duration::from_secs(30), || async { is_stuck().then_some(()) }).await?;
+    assert!(place.s3.keys("data").contains(&"slow/part-00000".to_owned()));
+    let began = Instant::now();
+    place.world.api.get(&format!("/job-executions/{id}/cancel")).await?;
+    place.ends(&id, "KILLED").await?;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let left = || place.s3.keys("data").into_iter().filter(|key| key.starts_with("slow/")).count();
+    until("nothing is left there", Duration::from_secs(30), || async { (left() == 0).then_some(()) }).await?;
+    place.s3.set_stuck_after(None);
 
     // A job that fails leaves nothing at the place of its output.
     let nothing = place.source("nothing", "s3://data/nothing", SECRET_KEY).await?;

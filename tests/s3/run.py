@@ -16,6 +16,7 @@ import botocore.config
 import botocore.exceptions
 
 PROGRAM = os.environ["FOGGARA_BIN"]
+BLOCK = 5 << 20
 ACCESS, SECRET = "AKIDTEST", "a-very-secret-key"
 
 
@@ -55,19 +56,25 @@ class Place:
         self.root.mkdir()
         self.endpoint = "http://127.0.0.1:%d" % port
 
-    def copy(self, source, destination, **options):
-        """Runs a copy; gives exit code, output and fault."""
+    def start(self, source, destination, **options):
+        """Starts a copy; large files go in blocks of the least that S3 takes."""
         fault, task = self.folder / "fault", self.folder / "task.json"
         fault.unlink(missing_ok=True)
         chosen = {"update": False, "overwrite": False, "delete": False, "ignore_failures": False, "skip_check": False, "at_once": 4}
         chosen.update(options)
         keys = {"fs.s3a.access.key": ACCESS, "fs.s3a.secret.key": SECRET, "fs.s3a.endpoint": self.endpoint}
         plan = {"kind": "dist_cp", "sources": [source], "destination": destination, "options": chosen, "settings": keys, "project": ""}
-        task.write_text(json.dumps({"plan": plan, "stores": {"roots": [str(self.root)], "allow": ["127.0.0.1"]}, "fault": str(fault)}))
-        done = subprocess.run([PROGRAM, "distcp", "--task", str(task)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={})
-        output = done.stdout.decode()
+        stores = {"roots": [str(self.root)], "allow": ["127.0.0.1"], "block": BLOCK}
+        task.write_text(json.dumps({"plan": plan, "stores": stores, "fault": str(fault)}))
+        return subprocess.Popen([PROGRAM, "distcp", "--task", str(task)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={})
+
+    def copy(self, source, destination, **options):
+        """Runs a copy; gives exit code, output and fault."""
+        running = self.start(source, destination, **options)
+        output = running.communicate()[0].decode()
         assert SECRET not in output, output
-        return done.returncode, output, fault.read_text() if fault.exists() else None
+        fault = self.folder / "fault"
+        return running.returncode, output, fault.read_text() if fault.exists() else None
 
 
 def check(name, seen, wanted):
@@ -121,6 +128,30 @@ def run(place, client):
     check("a missing bucket is named", (code, "bucket 'no-such-bucket' does not exist" in (fault or "")), (1, True))
     code, output, fault = place.copy("s3a://data/none", str(place.root / "x"))
     check("a missing object is named", (code, "s3a://data/none" in (fault or "")), (1, True))
+    killed(place, client)
+
+
+def killed(place, client):
+    """A copy of a large file is killed in the middle, and the next one goes on."""
+    content = b"".join(number.to_bytes(8, "big") for number in range(20 * BLOCK // 8))
+    (place.root / "huge").write_bytes(content)
+    running = place.start(str(place.root / "huge"), "s3a://data/huge", at_once=1)
+    deadline = time.monotonic() + 60
+    while True:
+        uploads = client.list_multipart_uploads(Bucket="data").get("Uploads", [])
+        parts = [client.list_parts(Bucket="data", Key=up["Key"], UploadId=up["UploadId"]).get("Parts", []) for up in uploads]
+        if parts and len(parts[0]) >= 3:
+            break
+        assert running.poll() is None and time.monotonic() < deadline, "the copy was not seen in the middle"
+    running.kill()
+    running.communicate()
+    code, output, fault = place.copy(str(place.root / "huge"), "s3a://data/huge")
+    check("a killed copy goes on", (code, fault, "goes on with s3a://data/huge" in output), (0, None, True))
+    check("all of it is there", client.get_object(Bucket="data", Key="huge")["Body"].read() == content, True)
+    left = [entry["Key"] for entry in client.list_objects_v2(Bucket="data")["Contents"] if "foggara-part" in entry["Key"]]
+    check("nothing of it is left", (left, "Uploads" in client.list_multipart_uploads(Bucket="data")), ([], False))
+    code, output, fault = place.copy("s3a://data/huge", str(place.root / "huge-back"))
+    check("it comes down in blocks", (code, fault, (place.root / "huge-back").read_bytes() == content), (0, None, True))
 
 
 if __name__ == "__main__":

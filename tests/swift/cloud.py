@@ -81,6 +81,13 @@ def run(keystone, swift, ada, server):
     works("by user and password without a project")
     client.job_binaries.update(main_.id, {"extra": {}})
     works("without credentials, in the name of the caller")
+    copied = "%s/v2/%s/clusters/%s/job-executions" % (
+        server.url, ada.project.id, client.clusters.find_unique(name="local").id)
+    body = {"job_name": "copy", "job_type": "DistCp", "arguments": ["swift://jobs/main.sh", "swift://jobs/copies/main.sh"]}
+    answer = session.post(copied, json=body).json()
+    program.wait_for(client, answer["job_submit_result"]["job_id"], "SUCCEEDED")
+    seen = swiftclient.get_object(storage, session.get_token(), "jobs", "copies/main.sh")[1]
+    check("a copy without credentials, in the name of the caller", seen, SCRIPT)
     program.until("all trusts are given back", lambda: not keystone.trusts())
     print("ok  all trusts are given back")
     text = server.log()

@@ -30,8 +30,7 @@ class Place:
         self.swift = swift
         self.client = swiftclient.Connection(authurl=swift.auth_url, user=real.USER, key=real.PASSWORD, retries=2)
 
-    def copy(self, source, destination, user=real.USER, password=real.PASSWORD, segment=None, **options):
-        """Runs a copy; gives exit code, output and fault."""
+    def start(self, source, destination, user=real.USER, password=real.PASSWORD, segment=None, block=64 * MIB, **options):
         fault, task = self.folder / "fault", self.folder / "task.json"
         fault.unlink(missing_ok=True)
         chosen = {"update": False, "overwrite": False, "delete": False, "ignore_failures": False, "skip_check": False, "at_once": 4}
@@ -41,12 +40,17 @@ class Place:
         words = {"auth_url": self.swift.auth_url}
         if segment:
             words["segment"] = str(segment)
-        stores = {"roots": [str(self.root)], "s3": {}, "swift": words}
+        stores = {"roots": [str(self.root)], "s3": {}, "swift": words, "block": block}
         task.write_text(json.dumps({"plan": plan, "stores": stores, "fault": str(fault)}))
-        done = subprocess.run([PROGRAM, "distcp", "--task", str(task)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={})
-        output = done.stdout.decode()
+        return subprocess.Popen([PROGRAM, "distcp", "--task", str(task)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={})
+
+    def copy(self, source, destination, password=real.PASSWORD, **options):
+        """Runs a copy; gives exit code, output and fault."""
+        running = self.start(source, destination, password=password, **options)
+        output = running.communicate()[0].decode()
         assert password not in output, output
-        return done.returncode, output, fault.read_text() if fault.exists() else None
+        fault = self.folder / "fault"
+        return running.returncode, output, fault.read_text() if fault.exists() else None
 
     def names(self, container):
         """Sizes of the objects in a container."""
@@ -78,6 +82,7 @@ def main():
             place.client.put_container("data")
             trees(place)
             large(place)
+            killed(place)
             tokens(place)
             refusals(place)
             job(place)
@@ -146,6 +151,25 @@ def large(place):
     code, output, fault = place.copy("swift://data/dlo", str(place.root / "dlo"))
     seen = (place.root / "dlo/dynamic").read_bytes() == content
     check("a dynamic large object comes down from a folder", (code, fault, seen, "Bytes Expected=%d" % len(content) in output), (0, None, True, True))
+
+
+def killed(place):
+    """A copy of a large file is killed in the middle, and the next one goes on."""
+    content = b"".join(number.to_bytes(8, "big") for number in range(20 * SEGMENT // 8))
+    (place.root / "huge").write_bytes(content)
+    running = place.start(str(place.root / "huge"), "swift://data/huge", block=SEGMENT, at_once=1)
+    program.until("some segments are there", lambda: len([n for n in place.names("data_segments") if n.startswith("huge/")]) >= 3)
+    assert running.poll() is None, "the copy was not seen in the middle"
+    running.kill()
+    running.communicate()
+    code, output, fault = place.copy(str(place.root / "huge"), "swift://data/huge", block=SEGMENT)
+    check("a killed copy goes on", (code, fault, "goes on with swift://data/huge" in output), (0, None, True))
+    check("all of it is there", place.read("data", "huge") == content, True)
+    segments = [name for name in place.names("data_segments") if name.startswith("huge/")]
+    notes = [name for name in place.names("data") if "foggara-part" in name]
+    check("nothing else is left of it", (len(segments), notes), (20, []))
+    code, output, fault = place.copy("swift://data/huge", str(place.root / "huge-back"), block=SEGMENT)
+    check("it comes down in blocks", (code, fault, (place.root / "huge-back").read_bytes() == content), (0, None, True))
 
 
 def tokens(place):

@@ -170,6 +170,9 @@ pub enum Plan {
         settings: HiddenSettings,
         /// The project, for which log-ins to Swift are that name none.
         project: String,
+        /// A file with a token for Swift, where the job has no user and password for it. Whoever wrote it renews it.
+        #[serde(default)]
+        ticket: Option<PathBuf>,
     },
 }
 

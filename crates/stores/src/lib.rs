@@ -1,5 +1,6 @@
 //! Bytes by URL: job binaries and data sources, wherever they are.
 
+mod blocks;
 mod checksum;
 mod http;
 mod internal;
@@ -7,6 +8,7 @@ mod limits;
 mod listing;
 mod local;
 mod mounts;
+mod part;
 mod reach;
 mod resume;
 mod s3;
@@ -16,6 +18,7 @@ mod webhdfs;
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use async_trait::async_trait;
+pub use blocks::{Blocks, Version, Writing};
 use bytes::Bytes;
 use foggara_domain::{Caller, ProjectId, Secret};
 use futures::{
@@ -28,10 +31,12 @@ pub use limits::fetch_into_file;
 pub use listing::{FileEntry, Listing, below};
 pub use local::{LocalRoots, LocalStore, file_content};
 pub use mounts::{MountStore, Mounts};
+pub use part::{part_of, part_prefix, prefix_of_part};
 pub use reach::Reach;
+pub use resume::put_while_moving;
 pub use s3::{S3Settings, S3Store};
 use serde_json::{Map, Value};
-pub use swift::{SwiftSettings, SwiftStore};
+pub use swift::{SwiftSettings, SwiftStore, Ticket};
 use thiserror::Error;
 pub use webhdfs::{HdfsSettings, HdfsStore};
 
@@ -83,6 +88,8 @@ pub enum Lent<'a> {
         /// The project that it is for.
         project: &'a ProjectId,
     },
+    /// What the server gave to a process of its own: a file that [`Ticket::write`] has written.
+    Ticket(&'a Path),
 }
 
 /// Bytes on their way, with their size where it is known beforehand.
@@ -118,7 +125,8 @@ pub trait Store: Send + Sync {
     }
 
     /// Writes a file; gives its size in bytes. It appears only when it is complete, in the place of one that was there; when
-    /// the content breaks off or is not as long as it said, what was there stays.
+    /// the content breaks off or is not as long as it said, what was there stays. Whoever drops the future gives the writing up: what
+    /// was begun is removed then.
     async fn put(&self, url: &url::Url, _content: Content, _access: &Access<'_>) -> Result<u64, StoreError> {
         Err(cannot(url, "write files"))
     }
@@ -126,6 +134,61 @@ pub trait Store: Send + Sync {
     /// Removes a file; one that is not there is no error.
     async fn delete(&self, url: &url::Url, _access: &Access<'_>) -> Result<(), StoreError> {
         Err(cannot(url, "remove files"))
+    }
+
+    /// Makes a folder and those above it; nothing where a store has none.
+    async fn make_folder(&self, _url: &url::Url, _access: &Access<'_>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Whether [`Store::md5`] computes something for a url: where that takes no more than reading a file of this host.
+    fn computes_md5(&self, _url: &url::Url) -> bool {
+        false
+    }
+
+    /// The MD5 of a file in lower-case hexadecimal; nothing where it would have to be fetched for it. What a listing tells itself is in [`FileEntry::md5`].
+    async fn md5(&self, _url: &url::Url, _access: &Access<'_>) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
+    /// The file as it is now; nothing where the store cannot tell its versions apart.
+    async fn version(&self, _url: &url::Url, _access: &Access<'_>) -> Result<Option<Version>, StoreError> {
+        Ok(None)
+    }
+
+    /// Opens so many bytes from an offset on, of that version: a file that was changed since is an error. Asked only where
+    /// [`Store::version`] tells one.
+    async fn open_part(
+        &self,
+        url: &url::Url,
+        _version: &Version,
+        _place: (u64, u64),
+        _access: &Access<'_>,
+    ) -> Result<Content, StoreError> {
+        Err(cannot(url, "read a part of a file"))
+    }
+
+    /// Begins to write a file in blocks, or goes on where a process was killed that wrote the same version. Nothing where the store
+    /// cannot do that, or where another process is at it.
+    async fn write_blocks(
+        &self,
+        _url: &url::Url,
+        _blocks: &Blocks,
+        _access: &Access<'_>,
+    ) -> Result<Option<Box<dyn Writing>>, StoreError> {
+        Ok(None)
+    }
+
+    /// What a process of ours needs to do in this store what `access` may, for a while and without a log-in of its own; nothing where
+    /// there is no such thing.
+    async fn ticket(&self, _access: &Access<'_>) -> Result<Option<Ticket>, StoreError> {
+        Ok(None)
+    }
+
+    /// Removes what a killed process has left of a file that was not complete: what a listing shows under a name that
+    /// [`part_of`] knows, with all that it stands for. What another process is writing stays where the store can tell.
+    async fn remove_part(&self, url: &url::Url, access: &Access<'_>) -> Result<(), StoreError> {
+        self.delete(url, access).await
     }
 }
 

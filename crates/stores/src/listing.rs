@@ -15,25 +15,30 @@ pub struct FileEntry {
     pub size: u64,
     /// Last change, if the store tells it.
     pub modified: Option<SystemTime>,
+    /// MD5 of its bytes in lower-case hexadecimal, if the listing tells it.
+    pub md5: Option<String>,
 }
 
-/// The files behind a url, in the order of their paths. A folder without files shows none; folders themselves are not listed.
+/// The files behind a url, in the order of their paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
     /// Whether the url is a folder; otherwise it is one file.
     pub is_folder: bool,
     /// The files.
     pub files: Vec<FileEntry>,
+    /// Folders in which there is nothing, by their paths like those of files; empty where a store has no folders.
+    pub empty_folders: Vec<String>,
 }
 
 impl Listing {
-    pub(crate) fn of_file(size: u64, modified: Option<SystemTime>) -> Self {
-        Self { is_folder: false, files: vec![FileEntry { path: String::new(), size, modified }] }
+    pub(crate) fn of_file(file: FileEntry) -> Self {
+        Self { is_folder: false, files: vec![file], empty_folders: Vec::new() }
     }
 
-    pub(crate) fn of_folder(mut files: Vec<FileEntry>) -> Self {
+    pub(crate) fn of_folder(mut files: Vec<FileEntry>, mut empty_folders: Vec<String>) -> Self {
         files.sort_by(|one, other| one.path.cmp(&other.path));
-        Self { is_folder: true, files }
+        empty_folders.sort();
+        Self { is_folder: true, files, empty_folders }
     }
 }
 

@@ -1,22 +1,29 @@
 //! Files of this host below configured roots (`[stores.file] roots`, decision 1). Links that lead out are refused.
 
+mod blocks;
 mod tree;
 mod write;
 
 use std::{
+    fs::Metadata,
     io,
+    os::unix::fs::MetadataExt,
     path::{Component, Path, PathBuf},
 };
 
 use async_trait::async_trait;
 use futures::StreamExt;
+use md5::{Digest, Md5};
 use percent_encoding::percent_decode_str;
 use rustix::fs::OFlags;
-use tokio::fs::{File, OpenOptions};
+use tokio::{
+    fs::{File, OpenOptions},
+    io::{AsyncRead, AsyncReadExt, AsyncSeekExt},
+};
 use tokio_util::io::ReaderStream;
 use url::Url;
 
-use crate::{Access, Content, Listing, Roots, Store, StoreError};
+use crate::{Access, Blocks, Content, Listing, Roots, Store, StoreError, Version, Writing, resume::Pieces};
 
 /// Bytes that are read at once.
 const PIECE: usize = 64 << 10;
@@ -91,15 +98,36 @@ impl Roots for LocalRoots {
 
 /// The bytes of a file of this host, whatever the roots: for callers that know it to be theirs.
 pub async fn file_content(path: &Path) -> Result<Content, StoreError> {
-    let path = path.to_owned();
-    let file = open(&path).await.map_err(|error| failed(&path, &error))?;
-    let metadata = file.metadata().await.map_err(|error| failed(&path, &error))?;
+    let (file, metadata) = opened(path).await?;
+    Ok(Content { size: Some(metadata.len()), stream: pieces(path, file) })
+}
+
+async fn opened(path: &Path) -> Result<(File, Metadata), StoreError> {
+    let file = open(path).await.map_err(|error| failed(path, &error))?;
+    let metadata = file.metadata().await.map_err(|error| failed(path, &error))?;
     if !metadata.is_file() {
         return Err(StoreError::NotFound(format!("{} is not a file", path.display())));
     }
-    let stream =
-        ReaderStream::with_capacity(file, PIECE).map(move |piece| piece.map_err(|error| failed(&path, &error)));
-    Ok(Content { size: Some(metadata.len()), stream: stream.boxed() })
+    Ok((file, metadata))
+}
+
+fn pieces(path: &Path, bytes: impl AsyncRead + Send + 'static) -> Pieces {
+    let path = path.to_owned();
+    ReaderStream::with_capacity(bytes, PIECE).map(move |piece| piece.map_err(|error| failed(&path, &error))).boxed()
+}
+
+/// Times of the last change to content and to the file itself (nobody sets that one back), and its number.
+fn version(metadata: &Metadata) -> Version {
+    let mark = format!(
+        "{}.{} {}.{} {} {}",
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.ctime(),
+        metadata.ctime_nsec(),
+        metadata.ino(),
+        metadata.dev()
+    );
+    Version { size: metadata.len(), mark }
 }
 
 /// The store of `file` urls and of `hdfs` urls without a host.
@@ -138,6 +166,61 @@ impl<R: Roots + Clone + 'static> Store for LocalStore<R> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&path, &error)),
             _ => Ok(()),
         }
+    }
+
+    async fn make_folder(&self, url: &Url, _access: &Access<'_>) -> Result<(), StoreError> {
+        let path = self.path(url)?;
+        tokio::fs::create_dir_all(&path).await.map_err(|error| write::unwritable(&path, &error))
+    }
+
+    fn computes_md5(&self, _url: &Url) -> bool {
+        true
+    }
+
+    async fn md5(&self, url: &Url, access: &Access<'_>) -> Result<Option<String>, StoreError> {
+        let mut stream = self.open(url, access).await?.stream;
+        let mut hash = Md5::new();
+        while let Some(piece) = stream.next().await {
+            hash.update(piece?);
+        }
+        Ok(Some(hex::encode(hash.finalize())))
+    }
+
+    async fn version(&self, url: &Url, _access: &Access<'_>) -> Result<Option<Version>, StoreError> {
+        Ok(Some(version(&opened(&self.path(url)?).await?.1)))
+    }
+
+    async fn open_part(
+        &self,
+        url: &Url,
+        wanted: &Version,
+        (from, length): (u64, u64),
+        _access: &Access<'_>,
+    ) -> Result<Content, StoreError> {
+        let path = self.path(url)?;
+        let (mut file, metadata) = opened(&path).await?;
+        if version(&metadata) != *wanted {
+            return Err(StoreError::Unreachable(format!(
+                "{} was changed while it was read: try again",
+                path.display()
+            )));
+        }
+        file.seek(io::SeekFrom::Start(from)).await.map_err(|error| failed(&path, &error))?;
+        Ok(Content { size: Some(length), stream: pieces(&path, file.take(length)) })
+    }
+
+    async fn write_blocks(
+        &self,
+        url: &Url,
+        blocks: &Blocks,
+        _access: &Access<'_>,
+    ) -> Result<Option<Box<dyn Writing>>, StoreError> {
+        let begun = blocks::begin(self.path(url)?, blocks.clone()).await?;
+        Ok(begun.map(|begun| Box::new(begun) as Box<dyn Writing>))
+    }
+
+    async fn remove_part(&self, url: &Url, _access: &Access<'_>) -> Result<(), StoreError> {
+        blocks::remove_part(self.path(url)?).await
     }
 }
 

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use foggara_domain::data_source::UrlParts;
 use url::Url;
 
-use crate::{Access, Content, Listing, LocalRoots, LocalStore, Roots, Store, StoreError};
+use crate::{Access, Blocks, Content, Listing, LocalRoots, LocalStore, Roots, Store, StoreError, Version, Writing};
 
 const MAPRFS: &str = "maprfs";
 
@@ -147,6 +147,51 @@ impl Store for MountStore {
     async fn delete(&self, url: &Url, access: &Access<'_>) -> Result<(), StoreError> {
         let (store, file) = self.place(url)?;
         store.delete(&file, access).await
+    }
+
+    async fn make_folder(&self, url: &Url, access: &Access<'_>) -> Result<(), StoreError> {
+        let (store, file) = self.place(url)?;
+        store.make_folder(&file, access).await
+    }
+
+    fn computes_md5(&self, _url: &Url) -> bool {
+        true
+    }
+
+    async fn md5(&self, url: &Url, access: &Access<'_>) -> Result<Option<String>, StoreError> {
+        let (store, file) = self.place(url)?;
+        store.md5(&file, access).await
+    }
+
+    async fn version(&self, url: &Url, access: &Access<'_>) -> Result<Option<Version>, StoreError> {
+        let (store, file) = self.place(url)?;
+        store.version(&file, access).await
+    }
+
+    async fn open_part(
+        &self,
+        url: &Url,
+        version: &Version,
+        place: (u64, u64),
+        access: &Access<'_>,
+    ) -> Result<Content, StoreError> {
+        let (store, file) = self.place(url)?;
+        store.open_part(&file, version, place, access).await
+    }
+
+    async fn write_blocks(
+        &self,
+        url: &Url,
+        blocks: &Blocks,
+        access: &Access<'_>,
+    ) -> Result<Option<Box<dyn Writing>>, StoreError> {
+        let (store, file) = self.place(url)?;
+        store.write_blocks(&file, blocks, access).await
+    }
+
+    async fn remove_part(&self, url: &Url, access: &Access<'_>) -> Result<(), StoreError> {
+        let (store, file) = self.place(url)?;
+        store.remove_part(&file, access).await
     }
 }
 

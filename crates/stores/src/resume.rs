@@ -1,6 +1,13 @@
 //! Content that goes on where it was when a connection breaks.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::{
@@ -8,7 +15,9 @@ use futures::{
     stream::{self, BoxStream},
 };
 
-use crate::StoreError;
+use tokio::time::Instant;
+
+use crate::{Access, Content, Store, StoreError};
 
 /// Tries after the first where another may help, from [`PAUSE`] on, each pause twice as long as the one before.
 pub(crate) const RETRIES: u32 = 3;
@@ -58,6 +67,58 @@ where
                 pause(tries).await;
             }
         }
+    }
+}
+
+/// How many pieces have gone by.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Moved(Arc<AtomicU64>);
+
+impl Moved {
+    /// The pieces, counted as they are taken.
+    pub fn counting(&self, pieces: Pieces) -> Pieces {
+        let moved = Arc::clone(&self.0);
+        pieces
+            .inspect(move |_| {
+                moved.fetch_add(1, Ordering::Relaxed);
+            })
+            .boxed()
+    }
+
+    /// Waits until none was taken for so long.
+    pub async fn stalled(&self, silence: Duration) {
+        let mut last = (self.0.load(Ordering::Relaxed), Instant::now());
+        loop {
+            tokio::time::sleep_until(last.1 + silence).await;
+            let now = self.0.load(Ordering::Relaxed);
+            if now == last.0 {
+                return;
+            }
+            last = (now, Instant::now());
+        }
+    }
+}
+
+/// Writes a file as [`Store::put`] does, as long as the store takes something: one that takes no byte for `silence`, or does not
+/// say for so long that it has all, is given up.
+pub async fn put_while_moving(
+    store: &dyn Store,
+    url: &url::Url,
+    content: Content,
+    access: &Access<'_>,
+    silence: Duration,
+) -> Result<u64, StoreError> {
+    let moved = Moved::default();
+    let content = Content { size: content.size, stream: moved.counting(content.stream) };
+    tokio::select! {
+        done = store.put(url, content, access) => done,
+        () = moved.stalled(silence) => Err(StoreError::Unreachable(format!(
+            "{}://{}{}: the store took no byte for {} s",
+            url.scheme(),
+            url.host_str().unwrap_or_default(),
+            url.path(),
+            silence.as_secs()
+        ))),
     }
 }
 

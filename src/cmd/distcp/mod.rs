@@ -2,16 +2,23 @@
 //! with its options, its rules for names and its counters. It runs under the shim; nothing of the task stands on its command
 //! line.
 
+mod file;
 mod layout;
 mod work;
 
-use std::{ffi::OsString, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use foggara_domain::{ProjectId, plan::Plan};
 use foggara_engines::local::{CopySettings, CopyTask};
 use foggara_stores::{
-    Access, HdfsSettings, HdfsStore, LocalRoots, LocalStore, MountStore, Mounts, Reach, S3Settings, S3Store, Store,
-    Stores, SwiftSettings, SwiftStore,
+    Access, HdfsSettings, HdfsStore, Lent, LocalRoots, LocalStore, MountStore, Mounts, Reach, S3Settings, S3Store,
+    Store, Stores, SwiftSettings, SwiftStore,
 };
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
@@ -93,12 +100,14 @@ async fn until_told(task: &CopyTask) -> Ended {
 }
 
 async fn copy(task: &CopyTask, stop: &CancellationToken) -> Result<(), Fault> {
-    let Plan::DistCp { sources, destination, options, settings, project } = &task.plan else {
+    let Plan::DistCp { sources, destination, options, settings, project, ticket } = &task.plan else {
         return Err("the plan is not one of DistCp".to_owned());
     };
     let credentials: Map<String, Value> =
         settings.0.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
-    let places = Places { stores: stores(&task.stores)?, credentials, project: ProjectId::from(project.as_str()) };
+    let project = ProjectId::from(project.as_str());
+    let stores = stores(&task.stores)?;
+    let places = Places { stores, credentials, project, ticket: ticket.clone(), block: task.stores.block };
     let sources = sources.iter().map(|source| url(source)).collect::<Result<Vec<_>, _>>()?;
     let layout = layout::make(&places, &sources, &url(destination)?, *options).await?;
     work::run(&places, layout, *options, stop, &task.progress).await
@@ -147,6 +156,10 @@ struct Places {
     stores: Stores,
     credentials: Map<String, Value>,
     project: ProjectId,
+    /// Where a token for Swift lies.
+    ticket: Option<PathBuf>,
+    /// Larger files are copied in blocks of so many bytes.
+    block: u64,
 }
 
 impl Places {
@@ -155,7 +168,19 @@ impl Places {
         store.ok_or_else(|| format!("DistCp cannot copy '{}' urls", url.scheme()))
     }
 
+    /// Removes what killed copies have left. What cannot be removed is no reason for a copy to fail.
+    #[allow(clippy::print_stderr, reason = "stderr is the job's log")]
+    async fn remove_parts(&self, parts: &[Url]) {
+        for part in parts {
+            let Ok(store) = self.store(part) else { continue };
+            if let Err(error) = store.remove_part(part, &self.access()).await {
+                eprintln!("{}, which a killed copy left, cannot be removed: {error}", shown(part));
+            }
+        }
+    }
+
     fn access(&self) -> Access<'_> {
-        Access { project: &self.project, caller: None, credentials: Some(&self.credentials), lent: None }
+        let lent = self.ticket.as_deref().map(Lent::Ticket);
+        Access { project: &self.project, caller: None, credentials: Some(&self.credentials), lent }
     }
 }

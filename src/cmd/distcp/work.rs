@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -11,15 +11,17 @@ use std::{
 
 use foggara_domain::{execution::Progress, plan::CopyOptions};
 use foggara_engines::local::tell_progress;
-use foggara_stores::{Content, StoreError};
 use futures::{StreamExt, stream};
-use sha2::{Digest, Sha256};
-use tokio::time::{Instant, interval, timeout_at};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, interval, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{
     Fault, GIVE_UP, Places,
+    file::Copying,
     layout::{Item, Layout},
     shown,
 };
@@ -34,12 +36,12 @@ const TELL: Duration = Duration::from_secs(1);
 
 /// What was done, as Hadoop counts it.
 #[derive(Debug, Default)]
-struct Counters {
+pub(super) struct Counters {
     /// Bytes of all files so far, of unfinished ones too.
-    moved: Arc<AtomicU64>,
+    pub moved: Arc<AtomicU64>,
     /// Bytes of finished files.
-    bytes: AtomicU64,
-    copied: AtomicU64,
+    pub bytes: AtomicU64,
+    pub copied: AtomicU64,
     skipped: u64,
     bytes_skipped: u64,
     failed: u64,
@@ -74,7 +76,7 @@ impl Counters {
     }
 }
 
-fn tell(line: &str) -> Result<(), Fault> {
+pub(super) fn tell(line: &str) -> Result<(), Fault> {
     print(&format!("{line}\n")).map_err(|error| format!("the output cannot be written: {error:#}"))
 }
 
@@ -87,6 +89,13 @@ pub(super) async fn run(
     told: &Path,
 ) -> Result<(), Fault> {
     let (skipped, items): (Vec<Item>, Vec<Item>) = layout.items.into_iter().partition(|item| item.skipped);
+    for folder in &layout.folders {
+        let made = places.store(folder)?.make_folder(folder, &places.access()).await;
+        made.map_err(|error| format!("cannot make the folder {}: {error}", shown(folder)))?;
+    }
+    for item in &skipped {
+        places.remove_parts(&item.parts).await;
+    }
     let size = |items: &[Item]| items.iter().map(|item| item.size).sum::<u64>();
     let (files, expected) = (items.len(), size(&items));
     tell(&format!("{files} files to copy, {}; {} are there already", readable(expected), skipped.len()))?;
@@ -110,6 +119,7 @@ pub(super) async fn run(
             Ok(deleted) => counters.deleted = deleted,
             Err(why) => fault = Some(why),
         }
+        places.remove_parts(&layout.surplus_parts).await;
     }
     let _ = tell_progress(told, &counters.progress(expected, files, fault.is_none()));
     let mut lines = format!("{}\n{COUNTERS}", progress(&counters, &counters.bytes, files));
@@ -132,7 +142,9 @@ async fn copy_all(
 ) -> Result<Vec<Fault>, Fault> {
     let at_once = usize::try_from(options.at_once).unwrap_or(MOST_AT_ONCE).clamp(1, MOST_AT_ONCE);
     let give_up = stop.child_token();
-    let running = items.iter().map(|item| one(places, item, options, counters, &give_up));
+    let streams = Semaphore::new(at_once);
+    let copying = Copying { places, options, counters, streams, stop, give_up: give_up.clone() };
+    let running = items.iter().map(|item| copying.copy(item));
     let mut running = stream::iter(running).buffer_unordered(at_once);
     let mut failures = Vec::new();
     let mut clock = interval(TELL);
@@ -178,49 +190,6 @@ async fn copy_all(
 fn progress(counters: &Counters, bytes: &AtomicU64, files: usize) -> String {
     let copied = counters.copied.load(Ordering::Relaxed);
     format!("{copied} of {files} files, {}", readable(bytes.load(Ordering::Relaxed)))
-}
-
-/// Copies a file, and reads it back: what is at the destination has the sum of what was read at the source. A stop ends its content early, and the store, which knows how much was to come, gives it up.
-async fn one(
-    places: &Places,
-    item: &Item,
-    options: CopyOptions,
-    counters: &Counters,
-    stop: &CancellationToken,
-) -> Result<(), Fault> {
-    let failed = |error: StoreError| format!("cannot copy {} to {}: {error}", shown(&item.from), shown(&item.to));
-    if stop.is_cancelled() {
-        return Err("stopped".to_owned());
-    }
-    let content = places.store(&item.from)?.open(&item.from, &places.access()).await.map_err(failed)?;
-    let moved = Arc::clone(&counters.moved);
-    let read = Arc::new(Mutex::new(Sha256::new()));
-    let hash = Arc::clone(&read);
-    let stream = content.stream.take_until(stop.clone().cancelled_owned()).inspect(move |piece| {
-        let Ok(piece) = piece else { return };
-        moved.fetch_add(u64::try_from(piece.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        hash.lock().unwrap_or_else(PoisonError::into_inner).update(piece);
-    });
-    let content = Content { size: content.size, stream: stream.boxed() };
-    let size = places.store(&item.to)?.put(&item.to, content, &places.access()).await.map_err(failed)?;
-    if !options.skip_check {
-        let sum = read.lock().unwrap_or_else(PoisonError::into_inner).clone().finalize();
-        let mut back = places.store(&item.to)?.open(&item.to, &places.access()).await.map_err(failed)?.stream;
-        let mut written = Sha256::new();
-        while let Some(piece) = back.next().await {
-            written.update(piece.map_err(failed)?);
-        }
-        if written.finalize() != sum {
-            return Err(format!(
-                "{} has another checksum than what was read of {}: it was changed meanwhile, or the store lost something",
-                shown(&item.to),
-                shown(&item.from)
-            ));
-        }
-    }
-    counters.bytes.fetch_add(size, Ordering::Relaxed);
-    counters.copied.fetch_add(1, Ordering::Relaxed);
-    Ok(())
 }
 
 /// Removes files at the destination; gives how many.

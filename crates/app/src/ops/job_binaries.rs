@@ -195,12 +195,6 @@ pub(crate) async fn open(app: &App, url: &str, access: &Access<'_>) -> Result<Co
     store.open(&url, access).await
 }
 
-/// Writes a file behind a url by the store of its scheme; otherwise as [`open`].
-pub(crate) async fn put(app: &App, url: &str, content: Content, access: &Access<'_>) -> Result<u64, StoreError> {
-    let (store, url) = store_of(app.stores(), url)?;
-    store.put(&url, content, access).await
-}
-
 /// The store of a url, and the url parsed; a path is one of this host's files.
 pub(crate) fn store_of<'a>(stores: &'a Stores, url: &str) -> Result<(&'a Arc<dyn Store>, url::Url), StoreError> {
     let whole = if url.starts_with('/') { format!("file://{url}") } else { url.to_owned() };

@@ -2,7 +2,7 @@
 //!
 //! What is not known is refused by name: a copy that ignored an option would not be the copy that was asked for.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::Value;
 
@@ -63,14 +63,33 @@ pub fn plan(args: &[String], configs: &BTreeMap<String, Value>) -> Result<Plan> 
         options,
         settings: HiddenSettings(settings),
         project: String::new(),
+        ticket: None,
     })
+}
+
+/// Whether a copy needs Swift and brings no user for it.
+pub fn needs_ticket(plan: &Plan) -> bool {
+    let Plan::DistCp { sources, destination, settings, .. } = plan else { return false };
+    let is_swift = |place: &String| UrlParts::of(place).scheme == "swift";
+    let user = settings.0.get("fs.swift.service.sahara.username").is_some_and(|user| !user.trim().is_empty());
+    !user && sources.iter().chain([destination]).any(is_swift)
+}
+
+/// The same copy with a file in which a token for Swift lies.
+pub fn with_ticket(plan: Plan, file: PathBuf) -> Plan {
+    match plan {
+        Plan::DistCp { sources, destination, options, settings, project, .. } => {
+            Plan::DistCp { sources, destination, options, settings, project, ticket: Some(file) }
+        }
+        other => other,
+    }
 }
 
 /// The same copy for a project.
 pub fn of_project(plan: Plan, of: &str) -> Plan {
     match plan {
-        Plan::DistCp { sources, destination, options, settings, .. } => {
-            Plan::DistCp { sources, destination, options, settings, project: of.to_owned() }
+        Plan::DistCp { sources, destination, options, settings, ticket, .. } => {
+            Plan::DistCp { sources, destination, options, settings, project: of.to_owned(), ticket }
         }
         other => other,
     }
@@ -179,6 +198,10 @@ mod tests {
         let keys: Vec<&str> = settings.0.keys().map(String::as_str).collect();
         assert_eq!(keys, ["fs.obs.endpoint", "fs.s3a.endpoint", "fs.s3a.path.style.access", "fs.s3a.secret.key"]);
         assert_eq!(settings.0["fs.s3a.path.style.access"], "true");
+        assert!(!needs_ticket(&plan));
+        assert!(needs_ticket(&of(&["/a", "swift://c/b"]).expect("a plan")));
+        let with_user = of(&["-Dfs.swift.service.sahara.username=ada", "/a", "swift://c/b"]);
+        assert!(with_user.is_ok_and(|plan| !needs_ticket(&plan)));
         assert!(!format!("{plan:?}").contains("very-secret"));
     }
 

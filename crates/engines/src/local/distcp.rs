@@ -16,8 +16,11 @@ use super::{
     progress,
 };
 
+/// Larger files are copied in blocks of so many bytes, unless the operator's configuration says otherwise.
+const BLOCK: u64 = 64 << 20;
+
 /// What the operator's configuration says of the stores.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CopySettings {
     /// Folders of this host that jobs may use.
@@ -32,6 +35,22 @@ pub struct CopySettings {
     pub allow: Vec<String>,
     /// Settings of Swift in the words of `foggara_stores::SwiftSettings`.
     pub swift: BTreeMap<String, String>,
+    /// Larger files are copied in blocks of so many bytes.
+    pub block: u64,
+}
+
+impl Default for CopySettings {
+    fn default() -> Self {
+        Self {
+            roots: Vec::new(),
+            s3: HiddenSettings::default(),
+            hdfs: HiddenSettings::default(),
+            mounts: BTreeMap::new(),
+            allow: Vec::new(),
+            swift: BTreeMap::new(),
+            block: BLOCK,
+        }
+    }
 }
 
 /// What the process is told.

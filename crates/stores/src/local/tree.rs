@@ -13,19 +13,24 @@ use crate::{FileEntry, Listing, Roots, StoreError};
 pub(super) fn list(path: &Path, roots: &impl Roots) -> Result<Listing, StoreError> {
     let metadata = fs::metadata(path).map_err(|error| failed(path, &error))?;
     if metadata.is_file() {
-        return Ok(Listing::of_file(metadata.len(), metadata.modified().ok()));
+        return Ok(Listing::of_file(entry(String::new(), &metadata)));
     }
     if !metadata.is_dir() {
         return Err(neither(path));
     }
-    let mut walk = Walk { roots, files: Vec::new(), above: Vec::new() };
+    let mut walk = Walk { roots, files: Vec::new(), empty: Vec::new(), above: Vec::new() };
     walk.folder(path, "")?;
-    Ok(Listing::of_folder(walk.files))
+    Ok(Listing::of_folder(walk.files, walk.empty))
+}
+
+fn entry(path: String, metadata: &fs::Metadata) -> FileEntry {
+    FileEntry { path, size: metadata.len(), modified: metadata.modified().ok(), md5: None }
 }
 
 struct Walk<'a, R> {
     roots: &'a R,
     files: Vec<FileEntry>,
+    empty: Vec<String>,
     /// The folders that the walk is in, without links.
     above: Vec<PathBuf>,
 }
@@ -40,11 +45,13 @@ impl<R: Roots> Walk<'_, R> {
             )));
         }
         self.above.push(path.to_owned());
+        let mut is_empty = true;
         for entry in fs::read_dir(path).map_err(wrong)? {
             let entry = entry.map_err(wrong)?;
             let Some(own) = entry.file_name().to_str().map(ToOwned::to_owned) else {
                 return Err(StoreError::Unsupported(format!("the name of {} is not UTF-8", entry.path().display())));
             };
+            is_empty = false;
             let name = if name.is_empty() { own } else { format!("{name}/{own}") };
             let mut path = entry.path();
             if entry.file_type().map_err(wrong)?.is_symlink() {
@@ -59,10 +66,13 @@ impl<R: Roots> Walk<'_, R> {
             if metadata.is_dir() {
                 self.folder(&path, &name)?;
             } else if metadata.is_file() {
-                self.files.push(FileEntry { path: name, size: metadata.len(), modified: metadata.modified().ok() });
+                self.files.push(self::entry(name, &metadata));
             } else {
                 return Err(neither(&path));
             }
+        }
+        if is_empty {
+            self.empty.push(name.to_owned());
         }
         self.above.pop();
         Ok(())

@@ -14,8 +14,37 @@ pub(super) fn of(target: &Target, error: &Error) -> StoreError {
     if let Some(fault) = error.source().and_then(reach::forbidden) {
         return StoreError::Denied(format!("{name}: {at} is not asked: {fault}"));
     }
+    let code = code(error);
+    said(target, code, error.kind(), || {
+        let status = status(error);
+        let answered = code.map(ToOwned::to_owned).or_else(|| status.map(|status| format!("status {status}")));
+        match (answered, cause(error)) {
+            (Some(answered), _) if status.is_some_and(|status| (300..400).contains(&status)) => {
+                format!("answered with {answered}, and redirects are not followed: is the endpoint right?")
+            }
+            (Some(answered), _) => format!("answered with {answered}"),
+            (None, Some(cause)) => format!("cannot be reached or broke off: {cause}"),
+            (None, None) if error.message().contains("timeout") => "did not answer in time".to_owned(),
+            (None, None) => format!("cannot be reached or broke off: {}", error.message()),
+        }
+    })
+}
+
+/// Nothing moved for too long.
+pub(super) fn silent(target: &Target) -> StoreError {
+    said(target, None, ErrorKind::Unexpected, || "did not answer in time".to_owned())
+}
+
+/// What a word of S3 means, or a kind of refusal, or else what happened.
+pub(super) fn said(
+    target: &Target,
+    code: Option<&str>,
+    kind: ErrorKind,
+    happened: impl FnOnce() -> String,
+) -> StoreError {
+    let (name, at) = (target.name(), &target.endpoint);
     let keys = if target.keys.is_some() { "these keys" } else { "requests without keys" };
-    match (code(error), error.kind()) {
+    match (code, kind) {
         (Some("NoSuchBucket"), _) => {
             StoreError::NotFound(format!("{name}: the bucket '{}' does not exist at {at}", target.bucket))
         }
@@ -42,7 +71,11 @@ pub(super) fn of(target: &Target, error: &Error) -> StoreError {
             StoreError::Unsupported(format!("'{}' cannot be the name of a bucket at {at}", target.bucket))
         }
         (Some("EntityTooLarge"), _) => StoreError::TooBig(format!("{name} is larger than {at} takes")),
-        (_, ErrorKind::NotFound) => StoreError::NotFound(format!("{name} does not exist")),
+        (Some(_), ErrorKind::NotFound) => StoreError::NotFound(format!("{name} does not exist")),
+        // S3 says in a word of its own what is missing.
+        (None, ErrorKind::NotFound) => {
+            StoreError::NotFound(format!("{name} does not exist, or {at} is no S3: it says nothing but 404"))
+        }
         (code, ErrorKind::PermissionDenied) => {
             let code = code.unwrap_or("403");
             StoreError::Denied(format!("{name}: {at} does not allow this with {keys} ({code})"))
@@ -50,16 +83,7 @@ pub(super) fn of(target: &Target, error: &Error) -> StoreError {
         (_, ErrorKind::ConditionNotMatch) => {
             StoreError::Unreachable(format!("{name} was changed while it was read: try again"))
         }
-        (code, _) => {
-            let status = status(error);
-            let answered = code.map(ToOwned::to_owned).or_else(|| status.map(|status| format!("status {status}")));
-            StoreError::Unreachable(match (answered, cause(error)) {
-                (Some(answered), _) => format!("{name}: {at} answered with {answered}"),
-                (None, Some(cause)) => format!("{name}: {at} cannot be reached or broke off: {cause}"),
-                (None, None) if error.message().contains("timeout") => format!("{name}: {at} did not answer in time"),
-                (None, None) => format!("{name}: {at} cannot be reached or broke off: {}", error.message()),
-            })
-        }
+        _ => StoreError::Unreachable(format!("{name}: {at} {}", happened())),
     }
 }
 
@@ -72,7 +96,12 @@ pub(super) fn is_refusal(error: &Error) -> bool {
 fn code(error: &Error) -> Option<&str> {
     let (_, rest) = error.message().split_once("S3Error { code: \"")?;
     let (code, _) = rest.split_once('"')?;
-    (!code.is_empty() && code.len() < 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(code)
+    is_code(code).then_some(code)
+}
+
+/// Whether a text is one of S3's words for errors, and nothing that repeats a request.
+pub(super) fn is_code(text: &str) -> bool {
+    !text.is_empty() && text.len() < 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// The status of an answer that is not one of S3's.

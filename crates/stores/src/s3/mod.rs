@@ -4,7 +4,9 @@
 //! connections are shared. Nothing is taken from the server's own environment: no AWS variables, profiles or instance roles,
 //! which would be lent to every job.
 
+mod blocks;
 mod fault;
+mod request;
 mod settings;
 mod target;
 
@@ -14,18 +16,20 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use opendal::{
-    ErrorKind, HttpTransporter, Metadata, OperationContext, Operator,
+    ErrorKind, HttpTransporter, Metadata, OperationContext, Operator, Writer,
     layers::{RetryLayer, TimeoutLayer},
     options::{ReadOptions, ReaderOptions},
     services::S3,
 };
 use opendal_http_transport_reqwest::ReqwestTransport;
+use reqwest::Client;
 pub use settings::S3Settings;
 use url::Url;
 
 use self::target::Target;
 use crate::{
-    Access, Content, FileEntry, Listing, Reach, Store, StoreError, exactly, listing::is_plain, reach::free_client,
+    Access, Blocks, Content, FileEntry, Listing, Reach, Store, StoreError, Version, Writing, exactly,
+    listing::is_plain, reach::free_client,
 };
 
 /// How long an answer may take, and how long no byte may come.
@@ -39,6 +43,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 const PART: u64 = 8 << 20;
 /// Bytes of a part when nobody knows how much comes.
 const PART_OF_UNKNOWN: u64 = 32 << 20;
+/// S3 takes no smaller part, unless it is the last.
+const LEAST_PART: u64 = 5 << 20;
 /// S3 takes 10,000 parts.
 const MOST_PARTS: u64 = 9_000;
 /// Parts of one object that are on their way at once.
@@ -49,9 +55,9 @@ pub struct S3Store {
     settings: S3Settings,
     reach: Reach,
     /// To the operator's endpoint.
-    free: HttpTransporter,
+    free: Client,
     /// To endpoints that jobs name.
-    bound: HttpTransporter,
+    bound: Client,
 }
 
 impl S3Store {
@@ -59,12 +65,14 @@ impl S3Store {
     /// be installed in the process.
     pub fn new(settings: S3Settings, reach: Reach) -> Result<Self, StoreError> {
         // No redirects: one to another region would be followed without its signature; the answer itself says more.
-        let transport = |client: reqwest::ClientBuilder| {
-            let client = client.build();
-            let client = client.map_err(|error| StoreError::Local(format!("cannot make an HTTP client: {error}")))?;
-            Ok(HttpTransporter::new(ReqwestTransport::new(client)))
+        let made = |client: reqwest::ClientBuilder| {
+            client.build().map_err(|error| StoreError::Local(format!("cannot make an HTTP client: {error}")))
         };
-        Ok(Self { settings, free: transport(free_client())?, bound: transport(reach.client())?, reach })
+        Ok(Self { settings, free: made(free_client())?, bound: made(reach.client())?, reach })
+    }
+
+    fn client(&self, target: &Target) -> &Client {
+        if target.is_operators { &self.free } else { &self.bound }
     }
 
     fn operator(&self, target: &Target, silence: Duration) -> Result<Operator, StoreError> {
@@ -91,8 +99,8 @@ impl S3Store {
         })?;
         let timeout = TimeoutLayer::new().with_timeout(SILENCE).with_io_timeout(silence);
         let retry = RetryLayer::new().with_max_times(RETRIES).with_min_delay(PAUSE).with_jitter();
-        let transport = if target.is_operators { &self.free } else { &self.bound };
-        let context = OperationContext::new().with_http_transport(transport.clone());
+        let transport = HttpTransporter::new(ReqwestTransport::new(self.client(target).clone()));
+        let context = OperationContext::new().with_http_transport(transport);
         Ok(operator.layer(timeout).layer(retry).with_context(context))
     }
 
@@ -111,7 +119,15 @@ impl S3Store {
 /// Asks for an object's size and change. The answer to HEAD has no text, so that a refusal is asked for once more with one.
 async fn stat(operator: &Operator, target: &Target) -> Result<Metadata, StoreError> {
     let error = match operator.stat(&target.key).await {
-        Ok(metadata) => return Ok(metadata),
+        // Each S3 gives its objects a tag; a web page answers to anything.
+        Ok(metadata) if metadata.etag().is_some() => return Ok(metadata),
+        Ok(_) => {
+            return Err(StoreError::Unsupported(format!(
+                "{}: {} does not answer as S3 does: is the endpoint right?",
+                target.name(),
+                target.endpoint
+            )));
+        }
         Err(error) => error,
     };
     if !fault::is_refusal(&error) {
@@ -122,6 +138,64 @@ async fn stat(operator: &Operator, target: &Target) -> Result<Metadata, StoreErr
     match operator.read_options(&target.key, options).await {
         Err(more) if more.kind() != ErrorKind::RangeNotSatisfied => Err(fault::of(target, &more)),
         _ => Err(fault::of(target, &error)),
+    }
+}
+
+/// The entity tag of an object that was sent whole is its MD5; that of one in parts has a `-` in it.
+fn entry(path: String, metadata: &Metadata) -> FileEntry {
+    let tag = metadata.etag().map(|tag| tag.trim_matches('"').to_ascii_lowercase());
+    let md5 = tag.filter(|tag| tag.len() == 32 && tag.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    FileEntry { path, size: metadata.content_length(), modified: metadata.last_modified().map(Into::into), md5 }
+}
+
+/// An upload; whoever drops it without an end gives it up, since its parts cost their owner until somebody removes them.
+struct Upload(Option<Writer>);
+
+impl Upload {
+    async fn give_up(mut self) {
+        if let Some(mut writer) = self.0.take() {
+            // What does not work here is told by the first error.
+            let _ = writer.abort().await;
+        }
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if let (Some(mut writer), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move { writer.abort().await });
+        }
+    }
+}
+
+/// What tells a version: a strong entity tag, with the time beside it.
+fn version(metadata: &Metadata) -> Option<Version> {
+    let tag = strong(metadata)?;
+    let mark = format!("{tag} {}", metadata.last_modified().map(|time| time.to_string()).unwrap_or_default());
+    Some(Version { size: metadata.content_length(), mark })
+}
+
+fn strong(metadata: &Metadata) -> Option<String> {
+    metadata.etag().filter(|etag| !etag.starts_with("W/")).map(ToOwned::to_owned)
+}
+
+impl S3Store {
+    async fn bytes(
+        &self,
+        operator: &Operator,
+        target: Target,
+        etag: Option<String>,
+        size: u64,
+        (from, length): (u64, u64),
+    ) -> Result<Content, StoreError> {
+        let options = ReaderOptions { if_match: etag, content_length_hint: Some(size), ..ReaderOptions::default() };
+        let reader = operator.reader_options(&target.key, options).await.map_err(|error| fault::of(&target, &error))?;
+        let pieces = reader.into_stream(from..from + length).await.map_err(|error| fault::of(&target, &error))?;
+        let pieces = pieces.map(move |piece| match piece {
+            Ok(piece) => Ok(piece.to_bytes()),
+            Err(error) => Err(fault::of(&target, &error)),
+        });
+        Ok(Content { size: Some(length), stream: pieces.boxed() })
     }
 }
 
@@ -141,15 +215,7 @@ impl Store for S3Store {
             return Ok(Content { size: Some(0), stream: stream::empty().boxed() });
         }
         // All bytes are of one version, however often the reading is taken up again.
-        let etag = metadata.etag().filter(|etag| !etag.starts_with("W/")).map(ToOwned::to_owned);
-        let options = ReaderOptions { if_match: etag, content_length_hint: Some(size), ..ReaderOptions::default() };
-        let reader = operator.reader_options(&target.key, options).await.map_err(|error| fault::of(&target, &error))?;
-        let pieces = reader.into_stream(0..size).await.map_err(|error| fault::of(&target, &error))?;
-        let pieces = pieces.map(move |piece| match piece {
-            Ok(piece) => Ok(piece.to_bytes()),
-            Err(error) => Err(fault::of(&target, &error)),
-        });
-        Ok(Content { size: Some(size), stream: pieces.boxed() })
+        self.bytes(&operator, target, strong(&metadata), size, (0, size)).await
     }
 
     async fn list(&self, url: &Url, access: &Access<'_>) -> Result<Listing, StoreError> {
@@ -158,8 +224,7 @@ impl Store for S3Store {
         if !target.key.is_empty() && !target.key.ends_with('/') {
             match stat(&operator, &target).await {
                 Ok(metadata) => {
-                    let modified = metadata.last_modified().map(Into::into);
-                    return Ok(Listing::of_file(metadata.content_length(), modified));
+                    return Ok(Listing::of_file(entry(String::new(), &metadata)));
                 }
                 Err(StoreError::NotFound(_)) => {}
                 Err(error) => return Err(error),
@@ -174,9 +239,9 @@ impl Store for S3Store {
         let mut is_there = prefix.is_empty();
         let mut files = Vec::new();
         let mut entries = lister.map_err(|error| fault::of(&target, &error));
-        while let Some(entry) = entries.try_next().await? {
+        while let Some(found) = entries.try_next().await? {
             is_there = true;
-            let (key, metadata) = entry.into_parts();
+            let (key, metadata) = found.into_parts();
             // What some programs leave as a sign for a folder.
             if key.ends_with('/') || key == prefix {
                 continue;
@@ -188,11 +253,7 @@ impl Store for S3Store {
                     target.bucket_name()
                 )));
             }
-            files.push(FileEntry {
-                path: path.to_owned(),
-                size: metadata.content_length(),
-                modified: metadata.last_modified().map(Into::into),
-            });
+            files.push(entry(path.to_owned(), &metadata));
         }
         if !is_there {
             return Err(StoreError::NotFound(format!(
@@ -200,7 +261,7 @@ impl Store for S3Store {
                 target.name()
             )));
         }
-        Ok(Listing::of_folder(files))
+        Ok(Listing::of_folder(files, Vec::new()))
     }
 
     async fn put(&self, url: &Url, content: Content, access: &Access<'_>) -> Result<u64, StoreError> {
@@ -210,22 +271,25 @@ impl Store for S3Store {
         let part = content.size.map_or(PART_OF_UNKNOWN, |size| PART.max(size.div_ceil(MOST_PARTS)));
         let part = usize::try_from(part).unwrap_or(usize::MAX);
         let writer = operator.writer_with(&target.key).chunk(part).concurrent(PARTS_AT_ONCE).await;
-        let mut writer = writer.map_err(|error| fault::of(&target, &error))?;
+        let mut upload = Upload(Some(writer.map_err(|error| fault::of(&target, &error))?));
         let mut pieces = exactly(content);
         let mut size = 0u64;
         let written = async {
+            let Some(writer) = &mut upload.0 else { return Ok(()) };
             while let Some(piece) = pieces.next().await {
                 let piece: Bytes = piece?;
                 size += u64::try_from(piece.len()).unwrap_or(u64::MAX);
                 writer.write(piece).await.map_err(|error| fault::of(&target, &error))?;
             }
-            writer.close().await.map_err(|error| fault::of(&target, &error))
+            writer.close().await.map(|_| ()).map_err(|error| fault::of(&target, &error))
         };
         match written.await {
-            Ok(_) => Ok(size),
+            Ok(()) => {
+                upload.0 = None;
+                Ok(size)
+            }
             Err(error) => {
-                // The parts cost their owner until somebody removes them. What does not work here is told by the first error.
-                let _ = writer.abort().await;
+                upload.give_up().await;
                 Err(error)
             }
         }
@@ -236,5 +300,47 @@ impl Store for S3Store {
         target.need_object()?;
         let operator = self.operator(&target, SILENCE)?;
         operator.delete(&target.key).await.map_err(|error| fault::of(&target, &error))
+    }
+
+    async fn version(&self, url: &Url, access: &Access<'_>) -> Result<Option<Version>, StoreError> {
+        let target = self.target(url, access)?;
+        target.need_object()?;
+        Ok(version(&stat(&self.operator(&target, SILENCE)?, &target).await?))
+    }
+
+    async fn open_part(
+        &self,
+        url: &Url,
+        wanted: &Version,
+        place: (u64, u64),
+        access: &Access<'_>,
+    ) -> Result<Content, StoreError> {
+        let target = self.target(url, access)?;
+        target.need_object()?;
+        let operator = self.operator(&target, SILENCE)?;
+        // The tag is what stands before the time.
+        let etag = wanted.mark.split(' ').next().map(ToOwned::to_owned);
+        self.bytes(&operator, target, etag, wanted.size, place).await
+    }
+
+    async fn write_blocks(
+        &self,
+        url: &Url,
+        blocks: &Blocks,
+        access: &Access<'_>,
+    ) -> Result<Option<Box<dyn Writing>>, StoreError> {
+        let target = self.target(url, access)?;
+        target.need_object()?;
+        if blocks.block < LEAST_PART {
+            return Ok(None);
+        }
+        let (client, operator) = (self.client(&target).clone(), self.operator(&target, SILENCE)?);
+        Ok(Some(Box::new(blocks::begin(client, operator, target, blocks.clone()).await?)))
+    }
+
+    async fn remove_part(&self, url: &Url, access: &Access<'_>) -> Result<(), StoreError> {
+        let target = self.target(url, access)?;
+        target.need_object()?;
+        blocks::remove_part(self.client(&target), &self.operator(&target, SILENCE)?, &target).await
     }
 }

@@ -86,6 +86,11 @@ impl Target {
         Ok(Self { scheme, bucket, key, endpoint, is_operators, region, keys, path_style })
     }
 
+    /// Another object of the same bucket.
+    pub fn at(&self, key: String) -> Self {
+        Self { key, ..self.clone() }
+    }
+
     /// The url as it may be shown.
     pub fn name(&self) -> String {
         format!("{}://{}/{}", self.scheme, self.bucket, self.key)

@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde::Deserialize;
 
-use super::client::{Ask, Dialog, header};
+use super::client::{Ask, Dialog, etag, header};
 use crate::{FileEntry, Listing, StoreError, listing::is_plain};
 
 /// What some programs leave as a sign for a folder.
@@ -15,15 +15,44 @@ const FOLDER: &str = "application/directory";
 /// Objects that are looked at at once.
 const AT_ONCE: usize = 8;
 
+/// An object as a listing shows it.
 #[derive(Deserialize)]
-struct Entry {
-    name: String,
+pub(super) struct Entry {
+    pub name: String,
     #[serde(default)]
-    bytes: u64,
+    pub bytes: u64,
+    /// MD5; of a large object it is that of something else.
+    #[serde(default)]
+    pub hash: String,
     #[serde(default)]
     content_type: String,
     #[serde(default)]
     last_modified: String,
+    /// Only large objects have one.
+    slo_etag: Option<String>,
+}
+
+impl Entry {
+    pub fn modified(&self) -> Option<SystemTime> {
+        time(&self.last_modified)
+    }
+
+    /// MD5 of the bytes. A dynamic large object is shown without bytes.
+    fn md5(&self) -> Option<String> {
+        let is_plain = self.slo_etag.is_none() && self.bytes > 0 && self.hash.len() == 32;
+        is_plain.then(|| self.hash.to_ascii_lowercase())
+    }
+}
+
+/// All objects of a container whose names begin so.
+pub(super) async fn below(dialog: &Dialog, container: &str, prefix: &str) -> Result<Vec<Entry>, StoreError> {
+    let (mut found, mut marker) = (Vec::new(), String::new());
+    loop {
+        let page = page(dialog, container, prefix, &marker).await?;
+        let Some(last) = page.last() else { return Ok(found) };
+        marker.clone_from(&last.name);
+        found.extend(page);
+    }
 }
 
 /// The object of a dialog's url, or what lies below it.
@@ -34,7 +63,7 @@ pub(super) async fn list(dialog: &Dialog) -> Result<Listing, StoreError> {
         match answer.status() {
             status if status.is_success() => {
                 if header(answer.headers(), "content-type") != Some(FOLDER) {
-                    return Ok(Listing::of_file(size(answer.headers()), changed(answer.headers())));
+                    return Ok(Listing::of_file(entry(answer.headers())));
                 }
             }
             StatusCode::NOT_FOUND => {}
@@ -45,24 +74,19 @@ pub(super) async fn list(dialog: &Dialog) -> Result<Listing, StoreError> {
         "" => String::new(),
         object => format!("{object}/"),
     };
-    let mut is_there = prefix.is_empty();
     let mut files = Vec::new();
-    let mut marker = String::new();
-    loop {
-        let page = page(dialog, &prefix, &marker).await?;
-        let Some(last) = page.last() else { break };
-        marker.clone_from(&last.name);
-        is_there = true;
-        for entry in page.into_iter().filter(|entry| !entry.name.ends_with('/') && entry.content_type != FOLDER) {
-            let path = entry.name.strip_prefix(&prefix).unwrap_or(&entry.name);
-            if !is_plain(path) {
-                return Err(StoreError::Unsupported(format!(
-                    "swift://{} holds the object '{}', whose name is no path: it cannot be read by its url",
-                    dialog.target.container, entry.name
-                )));
-            }
-            files.push(FileEntry { path: path.to_owned(), size: entry.bytes, modified: time(&entry.last_modified) });
+    let found = below(dialog, &dialog.target.container, &prefix).await?;
+    let is_there = prefix.is_empty() || !found.is_empty();
+    for entry in found.into_iter().filter(|entry| !entry.name.ends_with('/') && entry.content_type != FOLDER) {
+        let path = entry.name.strip_prefix(&prefix).unwrap_or(&entry.name);
+        if !is_plain(path) {
+            return Err(StoreError::Unsupported(format!(
+                "swift://{} holds the object '{}', whose name is no path: it cannot be read by its url",
+                dialog.target.container, entry.name
+            )));
         }
+        let (size, modified, md5) = (entry.bytes, entry.modified(), entry.md5());
+        files.push(FileEntry { path: path.to_owned(), size, modified, md5 });
     }
     if !is_there {
         return Err(StoreError::NotFound(format!(
@@ -70,12 +94,12 @@ pub(super) async fn list(dialog: &Dialog) -> Result<Listing, StoreError> {
             dialog.target.name()
         )));
     }
-    Ok(Listing::of_folder(sized(dialog, &prefix, files).await?))
+    Ok(Listing::of_folder(sized(dialog, &prefix, files).await?, Vec::new()))
 }
 
 /// The objects after a name, as many as the server gives at once.
-async fn page(dialog: &Dialog, prefix: &str, marker: &str) -> Result<Vec<Entry>, StoreError> {
-    let mut ask = Ask::new(Method::GET, &dialog.target.container, "").query("format", "json");
+async fn page(dialog: &Dialog, container: &str, prefix: &str, marker: &str) -> Result<Vec<Entry>, StoreError> {
+    let mut ask = Ask::new(Method::GET, container, "").query("format", "json");
     for (key, value) in [("prefix", prefix), ("marker", marker)] {
         if !value.is_empty() {
             ask = ask.query(key, value);
@@ -105,6 +129,13 @@ async fn sized(dialog: &Dialog, prefix: &str, files: Vec<FileEntry>) -> Result<V
         Ok(file)
     });
     asked.buffered(AT_ONCE).try_collect().await
+}
+
+/// What an answer about an object tells of it.
+fn entry(headers: &HeaderMap) -> FileEntry {
+    let is_large = ["x-static-large-object", "x-object-manifest"].iter().any(|key| header(headers, key).is_some());
+    let md5 = etag(headers).filter(|etag| !is_large && etag.len() == 32).map(str::to_ascii_lowercase);
+    FileEntry { path: String::new(), size: size(headers), modified: changed(headers), md5 }
 }
 
 fn size(headers: &HeaderMap) -> u64 {

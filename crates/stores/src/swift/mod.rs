@@ -8,6 +8,7 @@
 //!
 //! Who a request acts as is said in [`who`]. Nothing is taken from the server's own environment (`OS_*` variables).
 
+mod blocks;
 mod client;
 mod list;
 mod read;
@@ -15,6 +16,7 @@ mod session;
 mod settings;
 mod slo;
 mod target;
+mod ticket;
 mod who;
 mod write;
 
@@ -24,10 +26,11 @@ use async_trait::async_trait;
 use foggara_identity::keystone::Keystone;
 use reqwest::{Certificate, Client, ClientBuilder, Method};
 pub use settings::SwiftSettings;
+pub use ticket::Ticket;
 use url::Url;
 
 use self::{client::Dialog, session::Sessions, target::Target, who::Who};
-use crate::{Access, Content, Listing, Reach, Store, StoreError, reach::free_client};
+use crate::{Access, Blocks, Content, Listing, Reach, Store, StoreError, Version, Writing, reach::free_client};
 
 /// The store.
 pub struct SwiftStore {
@@ -119,5 +122,38 @@ impl Store for SwiftStore {
         let answer = dialog.ask(dialog.about(Method::DELETE)).await?;
         slo::check_removed(&dialog, &answer)?;
         slo::remove(&dialog, &segments).await
+    }
+
+    async fn version(&self, url: &Url, access: &Access<'_>) -> Result<Option<Version>, StoreError> {
+        read::version(&self.of_object(url, access)?).await
+    }
+
+    async fn open_part(
+        &self,
+        url: &Url,
+        version: &Version,
+        place: (u64, u64),
+        access: &Access<'_>,
+    ) -> Result<Content, StoreError> {
+        read::open_part(self.of_object(url, access)?, version, place).await
+    }
+
+    async fn write_blocks(
+        &self,
+        url: &Url,
+        blocks: &Blocks,
+        access: &Access<'_>,
+    ) -> Result<Option<Box<dyn Writing>>, StoreError> {
+        Ok(Some(Box::new(blocks::begin(&self.of_object(url, access)?, blocks.clone()).await?)))
+    }
+
+    async fn ticket(&self, access: &Access<'_>) -> Result<Option<Ticket>, StoreError> {
+        let who = Who::of(access, &self.settings, "swift", self.sessions.has_service())?;
+        let session = self.sessions.get(&who, None, "swift").await?;
+        Ok(Some(Ticket { token: session.token, storage: session.storage }))
+    }
+
+    async fn remove_part(&self, url: &Url, access: &Access<'_>) -> Result<(), StoreError> {
+        blocks::remove_part(&self.of_object(url, access)?).await
     }
 }

@@ -6,17 +6,17 @@ use reqwest::{Method, Response, StatusCode, header::HeaderMap};
 use tokio::time::timeout;
 
 use super::client::{self, Dialog, RETRIES, SILENCE, etag, header};
-use crate::{Content, StoreError};
+use crate::{Content, StoreError, Version, resume::Pieces};
 
 /// What tells a version of an object from others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Version {
+enum Mark {
     Etag(String),
     /// Large objects with very many segments have no ETag.
     Changed(String),
 }
 
-impl Version {
+impl Mark {
     fn of(headers: &HeaderMap) -> Option<Self> {
         let changed = || header(headers, "last-modified").map(|text| Self::Changed(text.to_owned()));
         etag(headers).map(|text| Self::Etag(text.to_owned())).or_else(changed)
@@ -25,10 +25,14 @@ impl Version {
 
 struct Reading {
     dialog: Dialog,
-    answer: Response,
-    version: Option<Version>,
+    /// Nothing before the first request for a part.
+    answer: Option<Response>,
+    version: Option<Mark>,
+    /// Where it ends.
     size: Option<u64>,
-    /// Bytes that came.
+    /// Only bytes up to the end are asked for, not all that there are.
+    is_part: bool,
+    /// Where the next byte is.
     at: u64,
     /// Breaks since the last byte.
     breaks: u32,
@@ -43,17 +47,49 @@ pub(super) async fn open(dialog: Dialog) -> Result<Content, StoreError> {
         _ => return Err(dialog.unexpected(&answer, "a reading")),
     }
     let size = answer.content_length();
-    let reading = Reading { dialog, version: Version::of(answer.headers()), answer, size, at: 0, breaks: 0 };
-    let pieces = stream::try_unfold(reading, |mut reading| async move {
-        Ok::<_, StoreError>(reading.piece().await?.map(|piece| (piece, reading)))
-    });
-    Ok(Content { size, stream: pieces.boxed() })
+    let version = Mark::of(answer.headers());
+    let reading = Reading { dialog, version, answer: Some(answer), size, is_part: false, at: 0, breaks: 0 };
+    Ok(Content { size, stream: reading.pieces() })
+}
+
+/// The object as it is now; nothing where Swift tells nothing by which versions could be told apart.
+pub(super) async fn version(dialog: &Dialog) -> Result<Option<Version>, StoreError> {
+    let answer = dialog.ask(dialog.about(Method::HEAD)).await?;
+    match answer.status() {
+        status if status.is_success() => {}
+        StatusCode::NOT_FOUND => return Err(dialog.missing().await),
+        _ => return Err(dialog.unexpected(&answer, "a question about an object")),
+    }
+    let size = header(answer.headers(), "content-length").and_then(|text| text.parse().ok());
+    let mark = etag(answer.headers()).map(ToOwned::to_owned);
+    Ok(size.zip(mark).map(|(size, mark)| Version { size, mark }))
+}
+
+/// Opens so many bytes from an offset on, of that version.
+pub(super) async fn open_part(
+    dialog: Dialog,
+    version: &Version,
+    (from, length): (u64, u64),
+) -> Result<Content, StoreError> {
+    let version = Some(Mark::Etag(version.mark.clone()));
+    let size = Some(from + length);
+    let mut reading = Reading { dialog, version, answer: None, size, is_part: true, at: from, breaks: 0 };
+    reading.ask().await?;
+    Ok(Content { size: Some(length), stream: reading.pieces() })
 }
 
 impl Reading {
+    fn pieces(self) -> Pieces {
+        let pieces = stream::try_unfold(self, |mut reading| async move {
+            Ok::<_, StoreError>(reading.piece().await?.map(|piece| (piece, reading)))
+        });
+        pieces.boxed()
+    }
+
     async fn piece(&mut self) -> Result<Option<Bytes>, StoreError> {
         loop {
-            let why = match timeout(SILENCE, self.answer.chunk()).await {
+            let Some(answer) = &mut self.answer else { return Ok(None) };
+            let why = match timeout(SILENCE, answer.chunk()).await {
                 Ok(Ok(Some(piece))) => {
                     self.at += u64::try_from(piece.len()).unwrap_or(u64::MAX);
                     self.breaks = 0;
@@ -75,22 +111,33 @@ impl Reading {
     async fn again(&mut self, why: &str) -> Result<(), StoreError> {
         let name = self.dialog.target.name();
         let broken = || StoreError::Unreachable(format!("{name}: the reading {why} after {} bytes", self.at));
-        let Some(version) = self.version.clone().filter(|_| self.breaks < RETRIES) else { return Err(broken()) };
+        if self.breaks >= RETRIES || self.version.is_none() {
+            return Err(broken());
+        }
         client::pause(self.breaks).await;
         self.breaks += 1;
+        self.ask().await
+    }
+
+    /// Asks for what is left of the version.
+    async fn ask(&mut self) -> Result<(), StoreError> {
+        let name = self.dialog.target.name();
         let mut ask = self.dialog.about(Method::GET);
-        if self.at > 0 {
-            ask = ask.header("Range", format!("bytes={}-", self.at));
+        let last = self.size.filter(|_| self.is_part).map(|end| end.saturating_sub(1));
+        let is_range = self.at > 0 || last.is_some();
+        if is_range {
+            let last = last.map(|last| last.to_string()).unwrap_or_default();
+            ask = ask.header("Range", format!("bytes={}-{last}", self.at));
         }
-        if let Version::Etag(etag) = &version {
+        if let Some(Mark::Etag(etag)) = &self.version {
             ask = ask.header("If-Match", format!("\"{etag}\""));
         }
         let answer = self.dialog.ask(ask).await?;
         let changed = || StoreError::Unreachable(format!("{name} was changed while it was read: try again"));
-        let wanted = if self.at > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+        let wanted = if is_range { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
         match answer.status() {
-            status if status == wanted && Version::of(answer.headers()).as_ref() == Some(&version) => {
-                self.answer = answer;
+            status if status == wanted && Mark::of(answer.headers()) == self.version => {
+                self.answer = Some(answer);
                 Ok(())
             }
             StatusCode::NOT_FOUND => Err(StoreError::NotFound(format!("{name} was deleted while it was read"))),

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
@@ -15,12 +16,15 @@ use serde_json::{Value, json};
 use super::{
     Connections, SwiftSettings,
     client::{self, RETRIES},
+    ticket::Ticket,
     who::{Login, Project, User, Who, storage},
 };
 use crate::StoreError;
 
 /// How long an answer to a log-in may take.
 const WITHIN: Duration = Duration::from_secs(30);
+/// How often it is looked whether there is a new token in a file.
+const LOOK: Duration = Duration::from_secs(60);
 /// Log-ins that are remembered.
 const MANY: usize = 1024;
 /// Part of a token's life after which there is a new one, so that none ends under way.
@@ -82,6 +86,7 @@ impl Sessions {
             }
             Who::Token { token, project } => self.of_caller(token, project, name).await,
             Who::Trust { id, project } => self.of_trust(id, project, name).await,
+            Who::Ticket(file) => of_ticket(file, refused, name),
         }
     }
 
@@ -249,6 +254,17 @@ impl Sessions {
             tries += 1;
         }
     }
+}
+
+/// The token that the server wrote; one that was refused counts no more, until there is another.
+fn of_ticket(file: &Path, refused: Option<&Session>, name: &str) -> Result<Session, StoreError> {
+    let none = |why: String| StoreError::Denied(format!("{name}: the token that was given to this process: {why}"));
+    let ticket = Ticket::read(file).map_err(none)?;
+    if refused.is_some_and(|refused| refused.token == ticket.token) {
+        return Err(none("Swift does not take it any more, and there is no other".to_owned()));
+    }
+    let renew_at = Instant::now().checked_add(LOOK);
+    Ok(Session { token: ticket.token, storage: checked(ticket.storage, name)?, renew_at })
 }
 
 fn renewal(asked_at: Instant, lasts: Duration) -> Option<Instant> {

@@ -29,6 +29,11 @@ impl Segment {
         self.name.trim_start_matches('/').split_once('/')
     }
 
+    /// Whether its name begins so.
+    pub fn is_below(&self, container: &str, prefix: &str) -> bool {
+        self.place().is_some_and(|(place, name)| place == container && name.starts_with(prefix))
+    }
+
     /// Whether it is nobody's object but a manifest's.
     fn is_only_that(&self) -> bool {
         let (Some((container, _)), name) = (self.place(), OF_SEGMENTS) else { return false };

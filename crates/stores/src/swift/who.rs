@@ -3,7 +3,7 @@
 //! Credentials bear Sahara's names (`user`, `password`; sahara-v1.1.md sections 4 and 5) or those of Hadoop's connector
 //! (`fs.swift.service.sahara.*`). A token or trust goes nowhere but to the operator's Keystone and what its catalogue names.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::PathBuf};
 
 use foggara_domain::Secret;
 use serde_json::{Map, Value};
@@ -25,6 +25,8 @@ pub(super) enum Who {
     Token { token: Secret, project: String },
     /// Whoever gave the trust.
     Trust { id: String, project: String },
+    /// Whoever the server gave a token for, in a file.
+    Ticket(PathBuf),
 }
 
 /// A user's log-in.
@@ -74,6 +76,7 @@ impl Who {
             (Some(Lent::Trust { id, project }), _) if has_service => {
                 Ok(Self::Trust { id: id.to_owned(), project: project.to_string() })
             }
+            (Some(Lent::Ticket(file)), _) => Ok(Self::Ticket(file.to_owned())),
             _ => Err(StoreError::Denied(format!(
                 "{name}: there are no credentials: give user and password in the credentials (extra of a job binary), or \
                  {HADOOP}username and {HADOOP}password in the job's configs; without them a trust of the user is needed, which \
@@ -100,6 +103,7 @@ impl Who {
             }
             Self::Token { .. } => return None,
             Self::Trust { id, project } => ["trust", id, project].into_iter().for_each(add),
+            Self::Ticket(file) => ["ticket", &file.to_string_lossy()].into_iter().for_each(add),
         }
         Some(hash.finalize().into())
     }
@@ -114,7 +118,7 @@ impl Who {
         match self {
             Self::User(user) => format!("the user '{}'", user.user),
             Self::Token { .. } => "the caller".to_owned(),
-            Self::Trust { .. } => "the user who started the job".to_owned(),
+            Self::Trust { .. } | Self::Ticket(_) => "the user who started the job".to_owned(),
         }
     }
 }

@@ -20,14 +20,14 @@ use md5::{Digest, Md5};
 use reqwest::{Body, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::{sync::Mutex, time::Instant};
-use uuid::Uuid;
 
 use super::{
+    blocks::{self, Begun},
     client::{Ask, Dialog, Sending, etag},
-    slo::{self, Segment},
+    slo,
     target::Target,
 };
-use crate::{Content, StoreError, exactly};
+use crate::{Content, StoreError, exactly, part};
 
 /// Content of so many bytes is read before anything is sent, and goes with its hash ahead.
 const SMALL: u64 = 4 << 20;
@@ -64,7 +64,7 @@ pub(super) async fn put(dialog: &Dialog, content: Content, segment: u64) -> Resu
         hex::encode(hash.finalize())
     });
     let pieces = stream::iter(first).map(Ok).chain(pieces).boxed();
-    let feed = Arc::new(Mutex::new(Feed { pieces, next: None }));
+    let feed = Arc::new(Feed::of(pieces));
     let Target { container, object } = &dialog.target;
     let size = if is_whole || told.is_some_and(|told| told <= segment) {
         one(dialog, &feed, u64::MAX, (container, object), hash).await?.0
@@ -80,9 +80,9 @@ pub(super) async fn put(dialog: &Dialog, content: Content, segment: u64) -> Resu
 }
 
 /// Writes a portion as an object; gives its size and MD5, which is what Swift has seen, too.
-async fn one(
+pub(super) async fn one(
     dialog: &Dialog,
-    feed: &Arc<Mutex<Feed>>,
+    feed: &Arc<Feed>,
     limit: u64,
     (container, object): (&str, &str),
     hash: Option<String>,
@@ -112,21 +112,48 @@ async fn one(
     Ok((size, sum))
 }
 
-/// Writes a feed as segments and a manifest. When that fails, the segments go, and what was there stays.
-async fn many(dialog: &Dialog, feed: &Arc<Mutex<Feed>>, segment: u64) -> Result<u64, StoreError> {
-    let container = slo::container_of(&dialog.target.container);
-    prepare(dialog, &container).await?;
-    let mut made = Vec::new();
-    let done = upload(dialog, feed, segment, &container, &mut made).await;
-    if done.is_err() {
-        // What does not work here is told by the first error.
-        let _ = slo::remove(dialog, &made).await;
+/// Segments of an object that is not there yet; whoever drops it has them removed.
+struct Unfinished(Option<Begun>);
+
+impl Unfinished {
+    async fn give_up(mut self) {
+        if let Some(begun) = self.0.take() {
+            // What does not work here is told by the first error; the note stays for whoever comes later.
+            let _ = begun.give_up().await;
+        }
     }
-    done
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let (Some(begun), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move { begun.give_up().await });
+        }
+    }
+}
+
+/// Writes a feed as segments and a manifest. When that fails, the segments go, and what was there stays.
+async fn many(dialog: &Dialog, feed: &Arc<Feed>, segment: u64) -> Result<u64, StoreError> {
+    if let Err(error) = blocks::remove_old(dialog).await {
+        tracing::warn!("segments of a writing that was killed are left: {error}");
+    }
+    let begun = Begun::of(dialog, &part::unique()).await?;
+    let mut unfinished = Unfinished(Some(begun.clone()));
+    match upload(dialog, feed, segment, &begun).await {
+        Ok(size) => {
+            unfinished.0 = None;
+            begun.done().await;
+            Ok(size)
+        }
+        Err(error) => {
+            unfinished.give_up().await;
+            Err(error)
+        }
+    }
 }
 
 /// Makes the container of segments; first makes sure that the object's own is there.
-async fn prepare(dialog: &Dialog, segments: &str) -> Result<(), StoreError> {
+pub(super) async fn prepare(dialog: &Dialog, segments: &str) -> Result<(), StoreError> {
     let answer = dialog.ask(Ask::new(Method::HEAD, &dialog.target.container, "")).await?;
     if answer.status() == StatusCode::NOT_FOUND {
         return Err(dialog.no_container());
@@ -135,28 +162,38 @@ async fn prepare(dialog: &Dialog, segments: &str) -> Result<(), StoreError> {
     if answer.status().is_success() { Ok(()) } else { Err(dialog.unexpected(&answer, "a container for segments")) }
 }
 
-async fn upload(
-    dialog: &Dialog,
-    feed: &Arc<Mutex<Feed>>,
-    segment: u64,
-    container: &str,
-    made: &mut Vec<Segment>,
-) -> Result<u64, StoreError> {
-    let folder = format!("{}/{}", dialog.target.object, Uuid::new_v4().simple());
-    let mut manifest: Vec<Value> = Vec::new();
-    let mut of_all = Md5::new();
-    let mut whole = 0;
-    while !feed.lock().await.is_ended().await? {
-        let object = format!("{folder}/{:08}", manifest.len());
-        // Named before it is there: an answer may be lost.
-        made.push(Segment::of(container, &object));
+async fn upload(dialog: &Dialog, feed: &Arc<Feed>, segment: u64, begun: &Begun) -> Result<u64, StoreError> {
+    let mut pieces = Vec::new();
+    while !feed.is_ended().await? {
+        let (container, object) = begun.segment(u64::try_from(pieces.len()).unwrap_or(u64::MAX));
         let (size, hash) = one(dialog, feed, segment, (container, &object), None).await?;
+        pieces.push(Piece { path: format!("/{container}/{object}"), hash, size });
+    }
+    let whole = pieces.iter().map(|piece| piece.size).sum();
+    manifest(dialog, pieces).await?;
+    Ok(whole)
+}
+
+/// A segment in a manifest.
+pub(super) struct Piece {
+    /// `/container/object`
+    pub path: String,
+    /// MD5.
+    pub hash: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// Makes an object of segments, in their order.
+pub(super) async fn manifest(dialog: &Dialog, pieces: Vec<Piece>) -> Result<(), StoreError> {
+    let mut of_all = Md5::new();
+    let mut listed: Vec<Value> = Vec::new();
+    for Piece { path, hash, size } in pieces {
         of_all.update(&hash);
-        whole += size;
-        manifest.push(json!({"path": format!("/{container}/{object}"), "etag": hash, "size_bytes": size}));
+        listed.push(json!({"path": path, "etag": hash, "size_bytes": size}));
     }
     let ask = dialog.about(Method::PUT).query("multipart-manifest", "put");
-    let answer = dialog.send(ask, &Bytes::from(Value::from(manifest).to_string())).await?;
+    let answer = dialog.send(ask, &Bytes::from(Value::from(listed).to_string())).await?;
     if !answer.status().is_success() {
         return Err(dialog.unexpected(&answer, "a manifest"));
     }
@@ -168,18 +205,44 @@ async fn upload(
             dialog.target.name()
         )));
     }
-    Ok(whole)
+    Ok(())
 }
 
 /// Content that is taken in portions.
-struct Feed {
+pub(super) struct Feed(Mutex<Taken>);
+
+struct Taken {
     pieces: BoxStream<'static, Result<Bytes, StoreError>>,
     /// Came, and was not taken.
     next: Option<Bytes>,
 }
 
 impl Feed {
+    pub fn of(pieces: BoxStream<'static, Result<Bytes, StoreError>>) -> Self {
+        Self(Mutex::new(Taken { pieces, next: None }))
+    }
+
     /// Whether there is no more.
+    async fn is_ended(&self) -> Result<bool, StoreError> {
+        self.0.lock().await.is_ended().await
+    }
+
+    /// The next piece of at most so many bytes.
+    async fn take(&self, most: u64) -> Result<Option<Bytes>, StoreError> {
+        let mut taken = self.0.lock().await;
+        if most == 0 || taken.is_ended().await? {
+            return Ok(None);
+        }
+        let Some(mut piece) = taken.next.take() else { return Ok(None) };
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        if piece.len() > most {
+            taken.next = Some(piece.split_off(most));
+        }
+        Ok(Some(piece))
+    }
+}
+
+impl Taken {
     async fn is_ended(&mut self) -> Result<bool, StoreError> {
         while self.next.as_ref().is_none_or(Bytes::is_empty) {
             match self.pieces.next().await {
@@ -188,19 +251,6 @@ impl Feed {
             }
         }
         Ok(false)
-    }
-
-    /// The next piece of at most so many bytes.
-    async fn take(&mut self, most: u64) -> Result<Option<Bytes>, StoreError> {
-        if most == 0 || self.is_ended().await? {
-            return Ok(None);
-        }
-        let Some(mut piece) = self.next.take() else { return Ok(None) };
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        if piece.len() > most {
-            self.next = Some(piece.split_off(most));
-        }
-        Ok(Some(piece))
     }
 }
 
@@ -213,7 +263,7 @@ struct Part {
 }
 
 struct Sent {
-    feed: Arc<Mutex<Feed>>,
+    feed: Arc<Feed>,
     limit: u64,
     kept: Vec<Bytes>,
     /// The try with which bytes went away that were not kept: no other can follow it.
@@ -226,7 +276,7 @@ struct Sent {
 impl Sent {
     /// The next bytes of the feed, for a try.
     async fn pull(&mut self, own: u64) -> Result<Option<Bytes>, StoreError> {
-        let piece = self.feed.lock().await.take(self.limit - self.size).await;
+        let piece = self.feed.take(self.limit - self.size).await;
         let Some(piece) = piece.inspect_err(|fault| self.fault = Some(fault.clone()))? else { return Ok(None) };
         self.size += u64::try_from(piece.len()).unwrap_or(u64::MAX);
         self.hash.update(&piece);
@@ -241,7 +291,7 @@ impl Sent {
 }
 
 impl Part {
-    fn of(feed: &Arc<Mutex<Feed>>, limit: u64) -> Self {
+    fn of(feed: &Arc<Feed>, limit: u64) -> Self {
         let sent = Sent {
             feed: Arc::clone(feed),
             limit,

@@ -7,7 +7,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
 use super::target::Target;
-use crate::{StoreError, resume::Fault};
+use crate::{StoreError, Version, resume::Fault};
 
 /// Bytes of a JSON answer: a folder of a million files has about 300 MB.
 const LARGEST: usize = 512 << 20;
@@ -45,6 +45,11 @@ impl Status {
     /// Whether the content cannot have changed between the two.
     pub fn is_same(&self, other: &Self) -> bool {
         (self.size, self.changed, self.id) == (other.size, other.changed, other.id)
+    }
+
+    /// The file's version; nothing where the server gives files no numbers, since a time alone may be set back.
+    pub fn version(&self) -> Option<Version> {
+        Some(Version { size: self.size, mark: format!("{} {}", self.changed, self.id?) })
     }
 
     fn of(value: &Value) -> Option<Self> {

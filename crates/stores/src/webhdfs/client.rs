@@ -150,6 +150,15 @@ impl WebHdfs {
         }
     }
 
+    /// MKDIRS
+    pub async fn make_folder(&self, target: &Target) -> Result<(), StoreError> {
+        let answer = self.json(target, Operation(Method::PUT, "MKDIRS", &[])).await?;
+        match answer.get("boolean").and_then(Value::as_bool) {
+            Some(false) => Err(StoreError::Denied(format!("{}: the folder cannot be made", target.name))),
+            _ => Ok(()),
+        }
+    }
+
     /// RENAME, in the place of what is there. Gives whether it was done: a server that knows no options refuses where something
     /// is.
     pub async fn rename(&self, target: &Target, to: &str) -> Result<bool, StoreError> {

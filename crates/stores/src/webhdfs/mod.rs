@@ -10,10 +10,7 @@ mod client;
 mod settings;
 mod target;
 
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
@@ -21,17 +18,16 @@ pub use settings::HdfsSettings;
 use url::Url;
 
 use self::{
+    answer::Status,
     client::WebHdfs,
     target::{Services, Target},
 };
 use crate::{
-    Access, Content, FileEntry, Listing, Reach, Store, StoreError, exactly,
+    Access, Blocks, Content, FileEntry, Listing, Reach, Store, StoreError, Version, Writing, exactly,
     listing::is_plain,
+    part,
     resume::{Fault, resuming, tried},
 };
-
-/// Ends the name of what is not complete.
-const PART: &str = ".foggara-part";
 
 /// The store.
 pub struct HdfsStore {
@@ -54,8 +50,8 @@ impl HdfsStore {
     }
 
     /// All files below a folder; one that vanishes meanwhile is passed over.
-    async fn walk(&self, top: &Target) -> Result<Vec<FileEntry>, StoreError> {
-        let mut files = Vec::new();
+    async fn walk(&self, top: &Target) -> Result<Listing, StoreError> {
+        let (mut files, mut empty) = (Vec::new(), Vec::new());
         let mut folders = vec![String::new()];
         while let Some(folder) = folders.pop() {
             let at = top.at(below(&top.path, &folder));
@@ -63,6 +59,9 @@ impl HdfsStore {
                 Err(StoreError::NotFound(_)) if !folder.is_empty() => continue,
                 found => found?,
             };
+            if found.is_empty() {
+                empty.push(folder.clone());
+            }
             for status in found {
                 if !is_plain(&status.name) || status.name.contains('/') {
                     return Err(StoreError::Unsupported(format!(
@@ -74,7 +73,7 @@ impl HdfsStore {
                 if status.is_folder() {
                     folders.push(path);
                 } else if status.is_file() {
-                    files.push(FileEntry { path, size: status.size, modified: status.modified() });
+                    files.push(entry(path, &status));
                 } else {
                     return Err(StoreError::Unsupported(format!(
                         "{}: '{path}' is neither a file nor a folder",
@@ -83,7 +82,25 @@ impl HdfsStore {
                 }
             }
         }
-        Ok(files)
+        Ok(Listing::of_folder(files, empty))
+    }
+
+    /// So many bytes from an offset on, of a file as it was seen; taken up again where they break off.
+    async fn bytes(&self, target: Target, status: Status, (from, length): (u64, u64)) -> Result<Content, StoreError> {
+        let end = from + length;
+        let first = tried(|| self.web.open(&target, from, end)).await?;
+        let web = Arc::clone(&self.web);
+        let again = move |came: u64| {
+            let (web, target, status) = (Arc::clone(&web), target.clone(), status.clone());
+            async move {
+                if !web.status(&target).await?.is_same(&status) {
+                    return Err(Fault::from(changed(&target)));
+                }
+                web.open(&target, from + came, end).await
+            }
+        };
+        let content = Content { size: Some(length), stream: resuming(first, Some(length), again) };
+        Ok(Content { size: Some(length), stream: exactly(content) })
     }
 
     /// Puts a complete file into its place. The answer to a rename may get lost, and then the next one finds nothing to rename.
@@ -114,6 +131,14 @@ impl HdfsStore {
     }
 }
 
+fn changed(target: &Target) -> StoreError {
+    StoreError::Unreachable(format!("{} was changed while it was read: try again", target.name))
+}
+
+fn entry(path: String, status: &Status) -> FileEntry {
+    FileEntry { path, size: status.size, modified: status.modified(), md5: None }
+}
+
 /// A path below a folder's; both as HDFS has them.
 fn below(folder: &str, path: &str) -> String {
     match path {
@@ -124,13 +149,6 @@ fn below(folder: &str, path: &str) -> String {
 
 fn is_here(url: &Url) -> bool {
     url.scheme() == "hdfs" && url.host_str().is_none_or(str::is_empty)
-}
-
-/// A hidden name beside a path. Several hosts may write there at once, so that it is made at random.
-fn part_of(path: &str) -> String {
-    let (folder, name) = path.rsplit_once('/').unwrap_or_default();
-    let name: String = name.chars().take(40).collect();
-    format!("{folder}/.{name}.{:016x}{PART}", RandomState::new().build_hasher().finish())
 }
 
 /// What was begun; whoever drops it without keeping it has it removed.
@@ -176,20 +194,7 @@ impl Store for HdfsStore {
         if size == 0 {
             return Ok(Content { size: Some(0), stream: stream::empty().boxed() });
         }
-        let first = tried(|| self.web.open(&target, 0, size)).await?;
-        let web = Arc::clone(&self.web);
-        let again = move |came: u64| {
-            let (web, target, status) = (Arc::clone(&web), target.clone(), status.clone());
-            async move {
-                if !web.status(&target).await?.is_same(&status) {
-                    let text = format!("{} was changed while it was read: try again", target.name);
-                    return Err(Fault::from(StoreError::Unreachable(text)));
-                }
-                web.open(&target, came, size).await
-            }
-        };
-        let content = Content { size: Some(size), stream: resuming(first, Some(size), again) };
-        Ok(Content { size: Some(size), stream: exactly(content) })
+        self.bytes(target, status, (0, size)).await
     }
 
     async fn list(&self, url: &Url, access: &Access<'_>) -> Result<Listing, StoreError> {
@@ -199,9 +204,9 @@ impl Store for HdfsStore {
         let target = self.target(url, access)?;
         let status = self.web.status(&target).await?;
         if status.is_file() {
-            return Ok(Listing::of_file(status.size, status.modified()));
+            return Ok(Listing::of_file(entry(String::new(), &status)));
         }
-        Ok(Listing::of_folder(self.walk(&target).await?))
+        self.walk(&target).await
     }
 
     async fn put(&self, url: &Url, content: Content, access: &Access<'_>) -> Result<u64, StoreError> {
@@ -217,7 +222,7 @@ impl Store for HdfsStore {
             }
             Err(error) => return Err(error),
         }
-        let part = target.at(part_of(&target.path));
+        let part = target.at(part::beside(&target.path, &part::unique()));
         let mut unfinished = Unfinished { web: Arc::clone(&self.web), part: Some(part.clone()) };
         let done = async {
             let size = self.web.create(&part, exactly(content)).await?;
@@ -245,5 +250,63 @@ impl Store for HdfsStore {
             return Err(StoreError::Denied(format!("{} is the root and is not removed", target.name)));
         }
         self.web.delete(&target).await
+    }
+
+    async fn make_folder(&self, url: &Url, access: &Access<'_>) -> Result<(), StoreError> {
+        if is_here(url) {
+            return self.here.make_folder(url, access).await;
+        }
+        self.web.make_folder(&self.target(url, access)?).await
+    }
+
+    fn computes_md5(&self, url: &Url) -> bool {
+        is_here(url)
+    }
+
+    async fn md5(&self, url: &Url, access: &Access<'_>) -> Result<Option<String>, StoreError> {
+        if is_here(url) { self.here.md5(url, access).await } else { Ok(None) }
+    }
+
+    async fn version(&self, url: &Url, access: &Access<'_>) -> Result<Option<Version>, StoreError> {
+        if is_here(url) {
+            return self.here.version(url, access).await;
+        }
+        let target = self.target(url, access)?;
+        let status = self.web.status(&target).await?;
+        if !status.is_file() {
+            return Err(target.not_a_file(&status));
+        }
+        Ok(status.version())
+    }
+
+    async fn open_part(
+        &self,
+        url: &Url,
+        version: &Version,
+        place: (u64, u64),
+        access: &Access<'_>,
+    ) -> Result<Content, StoreError> {
+        if is_here(url) {
+            return self.here.open_part(url, version, place, access).await;
+        }
+        let target = self.target(url, access)?;
+        let status = self.web.status(&target).await?;
+        if status.version().as_ref() != Some(version) {
+            return Err(changed(&target));
+        }
+        self.bytes(target, status, place).await
+    }
+
+    async fn write_blocks(
+        &self,
+        url: &Url,
+        blocks: &Blocks,
+        access: &Access<'_>,
+    ) -> Result<Option<Box<dyn Writing>>, StoreError> {
+        if is_here(url) { self.here.write_blocks(url, blocks, access).await } else { Ok(None) }
+    }
+
+    async fn remove_part(&self, url: &Url, access: &Access<'_>) -> Result<(), StoreError> {
+        if is_here(url) { self.here.remove_part(url, access).await } else { self.delete(url, access).await }
     }
 }

@@ -1,9 +1,11 @@
 //! Files of this host: only below the roots, whatever the path or a link says.
 
-use std::os::unix::fs::symlink;
+use std::{os::unix::fs::symlink, time::Duration};
 
-use foggara_stores::{Roots, StoreError};
-use futures::StreamExt;
+use bytes::Bytes;
+use foggara_domain::ProjectId;
+use foggara_stores::{Access, Content, LocalRoots, LocalStore, Roots, StoreError, put_while_moving};
+use futures::{StreamExt, stream};
 
 use crate::place::{bytes_of, place};
 
@@ -116,12 +118,28 @@ async fn a_write_that_is_dropped_leaves_nothing() {
     let place = place().await;
     let url = url::Url::parse(&place.local("new/file")).expect("a url");
     let store = place.stores.get("file").expect("a store");
-    let access = foggara_stores::Access { project: &place.project, caller: None, credentials: None, lent: None };
-    let pieces = futures::stream::iter([Ok(bytes::Bytes::from_static(b"x"))]).chain(futures::stream::pending());
-    let content = foggara_stores::Content { size: None, stream: pieces.boxed() };
+    let access = Access { project: &place.project, caller: None, credentials: None, lent: None };
+    let pieces = stream::iter([Ok(Bytes::from_static(b"x"))]).chain(stream::pending());
+    let content = Content { size: None, stream: pieces.boxed() };
     let writing = store.put(&url, content, &access);
-    let ended = tokio::time::timeout(std::time::Duration::from_millis(200), writing).await;
+    let ended = tokio::time::timeout(Duration::from_millis(200), writing).await;
     assert!(ended.is_err(), "it waits for more");
     let left = std::fs::read_dir(place.files.join("new")).expect("a folder").count();
     assert_eq!(left, 0, "what was begun is removed");
+}
+
+#[tokio::test]
+async fn a_writing_that_does_not_move_is_given_up() {
+    let place = place().await;
+    let store = LocalStore::new(LocalRoots::new(vec![place.files.clone()]));
+    let project = ProjectId::system();
+    let access = Access { project: &project, caller: None, credentials: None, lent: None };
+    let url = url::Url::parse(&place.local("hangs")).expect("a url");
+    let one = || stream::iter([Ok(Bytes::from_static(b"x"))]);
+    let hangs = Content { size: Some(2), stream: one().chain(stream::pending()).boxed() };
+    let error = put_while_moving(&store, &url, hangs, &access, Duration::from_millis(50)).await.expect_err("it hangs");
+    assert!(matches!(&error, StoreError::Unreachable(text) if text.contains("took no byte")), "{error:?}");
+    assert_eq!(std::fs::read_dir(&place.files).expect("a folder").count(), 0, "nothing half-made is left");
+    let ends = Content { size: Some(1), stream: one().boxed() };
+    assert_eq!(put_while_moving(&store, &url, ends, &access, Duration::from_secs(60)).await, Ok(1));
 }

@@ -171,3 +171,39 @@ async fn an_endpoint_on_this_host_is_the_operators_only() {
     }
     assert_eq!(place.s3.asked().len(), asked);
 }
+
+/// A web server says yes to everything: what it sends is no object, and what it is sent is nowhere.
+#[tokio::test]
+async fn a_web_page_is_not_taken_for_an_object() {
+    let place = place().await;
+    let page = axum::Router::new().fallback(async || axum::response::Html("<html><body>Welcome</body></html>"));
+    let address = crate::web::serve(page).await;
+    let keys = json!({"accesskey": ACCESS_KEY, "secretkey": SECRET_KEY, "endpoint": format!("http://{address}")});
+    let store = S3Store::new(S3Settings::default(), here()).expect("a store");
+    let (url, keys) = (Url::parse(&place.object("x")).expect("a url"), object(keys));
+    let access = Access { project: &place.project, caller: None, credentials: Some(&keys), lent: None };
+    for error in [store.open(&url, &access).await.err(), store.list(&url, &access).await.err()] {
+        let text = error.expect("no object").to_string();
+        assert!(text.contains("is the endpoint right?") && !text.contains(SECRET_KEY), "{text}");
+    }
+}
+
+/// Whoever drops a writing gives it up, so that nobody pays for its parts.
+#[tokio::test]
+async fn an_upload_that_is_dropped_leaves_no_parts() {
+    let place = place().await;
+    let store = S3Store::new(operators(&place.s3), here()).expect("a store");
+    let url = Url::parse(&place.object("dropped")).expect("a url");
+    let access = Access { project: &place.project, caller: None, credentials: None, lent: None };
+    let pieces = (0..20u8).map(|number| Ok(Bytes::from(vec![number; 1 << 20])));
+    let content = foggara_stores::Content {
+        size: Some(21 << 20),
+        stream: Box::pin(futures::StreamExt::chain(futures::stream::iter(pieces), futures::stream::pending())),
+    };
+    let silence = std::time::Duration::from_millis(500);
+    let error = foggara_stores::put_while_moving(&store, &url, content, &access, silence).await.expect_err("it hangs");
+    assert!(error.to_string().contains("took no byte"), "{error}");
+    let gone = || async { (place.s3.open_uploads() == 0).then_some(()) };
+    foggara_testkit::wait::until("the parts are gone", std::time::Duration::from_secs(30), gone).await.expect("gone");
+    assert!(place.s3.asked().iter().any(|line| line.starts_with("POST ")), "there was an upload");
+}

@@ -43,7 +43,8 @@ pub async fn start(files: &std::path::Path) -> (SocketAddr, SocketAddr) {
     (serve(routes).await, other)
 }
 
-async fn serve(routes: Router) -> SocketAddr {
+/// Serves routes on a free port.
+pub async fn serve(routes: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move { axum::serve(listener, routes).await });

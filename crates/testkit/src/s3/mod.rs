@@ -17,8 +17,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::stream;
+use md5::{Digest, Md5};
 use percent_encoding::percent_decode_str;
-use sha2::{Digest, Sha256};
 
 use crate::service::{Port, Service};
 
@@ -41,18 +41,32 @@ pub enum Sending {
     Stalled,
 }
 
+#[derive(Clone, Debug)]
+struct Object {
+    bytes: Bytes,
+    tag: String,
+}
+
+impl From<Bytes> for Object {
+    fn from(bytes: Bytes) -> Self {
+        Self { tag: etag(&bytes), bytes }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Held {
-    buckets: BTreeMap<String, BTreeMap<String, Bytes>>,
+    buckets: BTreeMap<String, BTreeMap<String, Object>>,
     /// Uploads in parts by their id: key with bucket, and parts by number.
-    uploads: BTreeMap<String, (String, String, BTreeMap<u32, Bytes>)>,
+    uploads: BTreeMap<String, (String, String, BTreeMap<u32, Object>)>,
     made: u64,
     page: usize,
     sending: Sending,
     /// Requests that are answered with 503 first.
     busy: u32,
-    /// Writes that get no answer.
-    stuck: bool,
+    /// After so many more writes the next ones get no answer.
+    stuck_after: Option<u32>,
+    /// After so many more reads the next ones come to a stop in the middle.
+    stalled_after: Option<u32>,
     /// Method and path with query of each request.
     asked: Vec<String>,
 }
@@ -93,12 +107,12 @@ impl FakeS3 {
     pub fn put(&self, bucket: &str, key: &str, bytes: &[u8]) {
         let mut held = lock(&self.held);
         let bucket = held.buckets.get_mut(bucket).expect("a bucket");
-        bucket.insert(key.to_owned(), Bytes::copy_from_slice(bytes));
+        bucket.insert(key.to_owned(), Bytes::copy_from_slice(bytes).into());
     }
 
     /// An object.
     pub fn get(&self, bucket: &str, key: &str) -> Option<Bytes> {
-        lock(&self.held).buckets.get(bucket)?.get(key).cloned()
+        lock(&self.held).buckets.get(bucket)?.get(key).map(|object| object.bytes.clone())
     }
 
     /// The keys of a bucket.
@@ -131,9 +145,26 @@ impl FakeS3 {
         lock(&self.held).busy = requests;
     }
 
-    /// From now on no write gets an answer.
-    pub fn set_stuck(&self) {
-        lock(&self.held).stuck = true;
+    /// After so many more writes the next ones get no answer; nothing for no end of answers.
+    pub fn set_stuck_after(&self, writes: Option<u32>) {
+        lock(&self.held).stuck_after = writes;
+    }
+
+    /// After so many more reads of objects the next ones come to a stop in the middle; nothing for no such end.
+    pub fn set_stalled_after(&self, reads: Option<u32>) {
+        lock(&self.held).stalled_after = reads;
+    }
+}
+
+/// Counts down; whether nothing is left.
+fn is_over(left: &mut Option<u32>) -> bool {
+    match left {
+        None => false,
+        Some(0) => true,
+        Some(left) => {
+            *left -= 1;
+            false
+        }
     }
 }
 
@@ -159,7 +190,7 @@ async fn answer(State(held): State<Arc<Mutex<Held>>>, request: Request) -> Respo
         held.asked.push(format!("{} {}", head.method, head.uri));
         let busy = held.busy > 0;
         held.busy = held.busy.saturating_sub(1);
-        (busy, held.stuck && head.method == Method::PUT)
+        (busy, head.method == Method::PUT && is_over(&mut held.stuck_after))
     };
     if stuck {
         std::future::pending::<()>().await;
@@ -196,17 +227,26 @@ fn act(held: &Mutex<Held>, method: &Method, uri: &Uri, headers: &HeaderMap, body
     let upload = query.get("uploadId").cloned();
     match (method.as_str(), upload, number) {
         ("GET", _, _) if key.is_empty() => Ok(list(&held, bucket, &query)),
-        ("GET" | "HEAD", _, _) => object(&held, bucket, key, headers),
+        ("GET", Some(upload), _) => parts(&held, &upload, query.get("part-number-marker").map_or("0", String::as_str)),
+        ("GET", _, _) => {
+            // A question for what is not there is no read.
+            let is_there = held.buckets.get(bucket).is_some_and(|objects| objects.contains_key(key));
+            let stalled = is_there && is_over(&mut held.stalled_after);
+            object(&held, bucket, key, headers, if stalled { Sending::Stalled } else { held.sending })
+        }
+        ("HEAD", _, _) => object(&held, bucket, key, headers, held.sending),
         ("PUT", Some(upload), Some(number)) => {
             let (_, _, parts) = held.uploads.get_mut(&upload).ok_or(Fault(StatusCode::NOT_FOUND, "NoSuchUpload"))?;
-            let etag = etag(&body);
-            parts.insert(number, body);
-            Ok([(header::ETAG, etag)].into_response())
+            let part = Object::from(body);
+            let tag = part.tag.clone();
+            parts.insert(number, part);
+            Ok([(header::ETAG, tag)].into_response())
         }
         ("PUT", None, None) => {
-            let etag = etag(&body);
-            held.buckets.entry(bucket.to_owned()).or_default().insert(key.to_owned(), body);
-            Ok([(header::ETAG, etag)].into_response())
+            let object = Object::from(body);
+            let tag = object.tag.clone();
+            held.buckets.entry(bucket.to_owned()).or_default().insert(key.to_owned(), object);
+            Ok([(header::ETAG, tag)].into_response())
         }
         ("POST", None, _) if query.contains_key("uploads") => {
             held.made += 1;
@@ -218,13 +258,17 @@ fn act(held: &Mutex<Held>, method: &Method, uri: &Uri, headers: &HeaderMap, body
         ("POST", Some(upload), _) => {
             let (bucket, key, parts) =
                 held.uploads.remove(&upload).ok_or(Fault(StatusCode::NOT_FOUND, "NoSuchUpload"))?;
-            let whole: Bytes = parts.values().flat_map(|part| part.iter().copied()).collect();
+            let whole: Vec<u8> = parts.values().flat_map(|part| part.bytes.iter().copied()).collect();
+            // As S3 has it: the MD5 of the MD5s, and how many there were.
+            let tags: String = parts.values().map(|part| part.tag.as_str()).collect();
+            let tag = format!("{}-{}\"", etag(tags.as_bytes()).trim_end_matches('"'), parts.len());
+            let object = Object { bytes: whole.into(), tag };
             let answer = format!(
                 "<CompleteMultipartUploadResult><Key>{}</Key><ETag>{}</ETag></CompleteMultipartUploadResult>",
                 escaped(&key),
-                escaped(&etag(&whole))
+                escaped(&object.tag)
             );
-            held.buckets.entry(bucket).or_default().insert(key, whole);
+            held.buckets.entry(bucket).or_default().insert(key, object);
             Ok(answer.into_response())
         }
         ("DELETE", Some(upload), _) => {
@@ -239,18 +283,40 @@ fn act(held: &Mutex<Held>, method: &Method, uri: &Uri, headers: &HeaderMap, body
     }
 }
 
+/// ListParts, two in a page.
+fn parts(held: &Held, upload: &str, after: &str) -> Result<Response, Fault> {
+    let (_, _, parts) = held.uploads.get(upload).ok_or(Fault(StatusCode::NOT_FOUND, "NoSuchUpload"))?;
+    let after: u32 = after.parse().unwrap_or(0);
+    let mut found = parts.iter().filter(|(number, _)| **number > after);
+    let page: Vec<_> = found.by_ref().take(2).collect();
+    let more = found.next().is_some();
+    let mut text = format!("<ListPartsResult><IsTruncated>{more}</IsTruncated>");
+    if let Some((last, _)) = page.last() {
+        text.push_str(&format!("<NextPartNumberMarker>{last}</NextPartNumberMarker>"));
+    }
+    for (number, part) in page {
+        text.push_str(&format!(
+            "<Part><PartNumber>{number}</PartNumber><ETag>{}</ETag><Size>{}</Size></Part>",
+            escaped(&part.tag),
+            part.bytes.len()
+        ));
+    }
+    text.push_str("</ListPartsResult>");
+    Ok(([(header::CONTENT_TYPE, "application/xml")], text).into_response())
+}
+
 fn etag(bytes: &[u8]) -> String {
-    format!("\"{}\"", hex::encode(&Sha256::digest(bytes)[..16]))
+    format!("\"{}\"", hex::encode(Md5::digest(bytes)))
 }
 
 /// 2026-01-01, for every object.
 const CHANGED: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
 const CHANGED_IN_LISTINGS: &str = "2026-01-01T00:00:00.000Z";
 
-fn object(held: &Held, bucket: &str, key: &str, headers: &HeaderMap) -> Result<Response, Fault> {
+fn object(held: &Held, bucket: &str, key: &str, headers: &HeaderMap, sending: Sending) -> Result<Response, Fault> {
     let whole = held.buckets.get(bucket).and_then(|objects| objects.get(key));
     let whole = whole.ok_or(Fault(StatusCode::NOT_FOUND, "NoSuchKey"))?;
-    let tag = etag(whole);
+    let Object { bytes: whole, tag } = whole.clone();
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     if text(header::IF_MATCH).is_some_and(|wanted| wanted != tag) {
         return Err(Fault(StatusCode::PRECONDITION_FAILED, "PreconditionFailed"));
@@ -270,7 +336,7 @@ fn object(held: &Held, bucket: &str, key: &str, headers: &HeaderMap) -> Result<R
     };
     let length = bytes.len();
     let first = bytes.slice(..length / 2);
-    let body = match held.sending {
+    let body = match sending {
         Sending::Whole => Body::from(bytes),
         // The last byte has no half.
         Sending::Half if length < 2 => Body::from(bytes),
@@ -314,12 +380,12 @@ fn list(held: &Held, bucket: &str, query: &BTreeMap<String, String>) -> Response
     if let (true, Some((last, _))) = (more, page.last()) {
         text.push_str(&format!("<NextContinuationToken>{}</NextContinuationToken>", escaped(last)));
     }
-    for (key, bytes) in page {
+    for (key, object) in page {
         text.push_str(&format!(
             "<Contents><Key>{}</Key><LastModified>{CHANGED_IN_LISTINGS}</LastModified><ETag>{}</ETag><Size>{}</Size></Contents>",
             escaped(key),
-            escaped(&etag(bytes)),
-            bytes.len()
+            escaped(&object.tag),
+            object.bytes.len()
         ));
     }
     text.push_str("</ListBucketResult>");

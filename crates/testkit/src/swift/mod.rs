@@ -48,6 +48,8 @@ struct Held {
     page: usize,
     busy: u32,
     busy_writes: u32,
+    /// After so many more segments the next ones get no answer.
+    stuck_after: Option<u32>,
     break_after: Option<usize>,
     damages: bool,
     has_catalogue: bool,
@@ -194,6 +196,11 @@ impl FakeSwift {
     /// Breaks the connection after so many bytes of an object.
     pub fn set_break_after(&self, bytes: Option<usize>) {
         lock(&self.held).break_after = bytes;
+    }
+
+    /// After so many more segments the next ones get no answer; nothing for no end of answers.
+    pub fn set_stuck_after(&self, segments: Option<u32>) {
+        lock(&self.held).stuck_after = segments;
     }
 
     /// What is written is stored otherwise than it came.

@@ -137,6 +137,19 @@ pub(super) async fn answer(held: &Mutex<Held>, request: Request) -> Result<Respo
     if container == FORBIDDEN {
         return Err(StatusCode::FORBIDDEN);
     }
+    if head.method == Method::PUT && name.ends_with(char::is_numeric) && container.ends_with("_segments") {
+        let stuck = match &mut lock(held).stuck_after {
+            None => false,
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+        };
+        if stuck {
+            std::future::pending::<()>().await;
+        }
+    }
     // What breaks off is not stored.
     let body = to_bytes(body, LARGEST).await.map_err(|_| StatusCode::REQUEST_TIMEOUT)?;
     let mut held = lock(held);
@@ -249,11 +262,14 @@ fn read(held: &Held, container: &str, name: &str, headers: &HeaderMap, is_head: 
     if text(headers, "if-match").is_some_and(|wanted| wanted.trim_matches('"') != tag.trim_matches('"')) {
         return Err(StatusCode::PRECONDITION_FAILED);
     }
-    let from = text(headers, "range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
-    let from = from.and_then(|from| from.parse::<usize>().ok());
-    let (status, bytes) = match from {
+    let range = text(headers, "range").and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+    let range = range.and_then(|(from, last)| {
+        let end = last.parse::<usize>().map_or(whole.len(), |last| (last + 1).min(whole.len()));
+        Some((from.parse::<usize>().ok()?, end))
+    });
+    let (status, bytes) = match range {
         None => (StatusCode::OK, whole.clone()),
-        Some(from) if from < whole.len() => (StatusCode::PARTIAL_CONTENT, whole.slice(from..)),
+        Some((from, end)) if from < end => (StatusCode::PARTIAL_CONTENT, whole.slice(from..end)),
         Some(_) => return Err(StatusCode::RANGE_NOT_SATISFIABLE),
     };
     let length = bytes.len();

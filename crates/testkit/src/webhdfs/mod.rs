@@ -125,6 +125,11 @@ impl FakeHdfs {
         lock(&self.held).files.keys().cloned().collect()
     }
 
+    /// The paths of all folders.
+    pub fn folders(&self) -> Vec<String> {
+        lock(&self.held).folders.iter().cloned().collect()
+    }
+
     /// All requests so far.
     pub fn asked(&self) -> Vec<Asked> {
         lock(&self.held).asked.clone()
@@ -167,13 +172,23 @@ impl FakeHdfs {
 }
 
 impl Held {
-    /// Gives the file's id.
-    fn put(&mut self, path: &str, bytes: Bytes) -> u64 {
+    /// Makes a folder and those above it.
+    fn make_folder(&mut self, path: &str) {
+        self.folders.insert(path.to_owned());
+        self.make_above(path);
+    }
+
+    fn make_above(&mut self, path: &str) {
         let mut folder = path;
         while let Some((above, _)) = folder.rsplit_once('/') {
             self.folders.insert(if above.is_empty() { "/".to_owned() } else { above.to_owned() });
             folder = above;
         }
+    }
+
+    /// Gives the file's id.
+    fn put(&mut self, path: &str, bytes: Bytes) -> u64 {
+        self.make_above(path);
         self.made += 1;
         let id = 16_385 + self.made;
         self.files.insert(path.to_owned(), File { bytes, changed: BEGAN + self.made * 1000, id });

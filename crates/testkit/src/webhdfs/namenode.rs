@@ -38,6 +38,10 @@ pub(super) async fn answer(held: Shared, number: usize, request: Request) -> Res
             exception(StatusCode::FORBIDDEN, class, &format!("{path} already exists as a directory"))
         }
         ("PUT", "CREATE") => redirect(&held, request.uri()),
+        ("PUT", "MKDIRS") => {
+            held.make_folder(&path);
+            json_of(&json!({"boolean": true}))
+        }
         ("PUT", "RENAME") => rename(&mut held, &path, &query),
         ("DELETE", "DELETE") => delete(&mut held, &path),
         (method, operation) => exception(

@@ -4,23 +4,31 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use foggara_db::data_sources;
-use foggara_domain::{DataSourceId, Execution, data_source::DataSource, drive::STAGING_DEADLINE, status::Outcome};
-use foggara_stores::{Access, Content, FileEntry, StoreError, below, fetch_into_file, file_content};
+use foggara_domain::{DataSourceId, Execution, data_source::DataSource, status::Outcome};
+use foggara_stores::{Access, Content, FileEntry, StoreError, below, fetch_into_file, file_content, put_while_moving};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{stage::workspace_folder, trust};
+use super::{
+    publish::{Unpublished, unless_stopped},
+    stage::workspace_folder,
+    trust,
+};
 use crate::{App, duties::cluster::Room, ops::job_binaries::store_of};
 
 /// How many files are on their way at once.
 const AT_ONCE: usize = 8;
-/// How long one file may take.
-const FILE: Duration = Duration::from_secs(3600);
+/// How long a store may take no byte of an output. S3 takes parts of 8 MiB, two of each file at once: with all files that are on
+/// their way at once that is a megabyte in a second.
+const SILENCE: Duration = Duration::from_secs(120);
+/// How long the removal of an output that is not complete is waited for; it goes on after that.
+const REMOVAL: Duration = Duration::from_secs(1);
 /// What says that an output is whole, as Hadoop writes it.
 const SUCCESS: &str = "_SUCCESS";
 /// Where the workspace's folder says what has to be put elsewhere.
@@ -64,7 +72,7 @@ pub(super) async fn fetch_input(
                 let path = into.join(name.unwrap_or("input"));
                 make(&into).await?;
                 let content = store.open(&url, &access).await?;
-                in_time(fetch_into_file(content, &path, app.settings().staged_data)).await?;
+                fetch_into_file(content, &path, app.settings().staged_data).await?;
                 return Ok(path);
             }
         };
@@ -85,7 +93,7 @@ pub(super) async fn fetch_input(
                 let path = into.join(&file.path);
                 make(path.parent().unwrap_or(into)).await?;
                 let content = store.open(&from, access).await?;
-                in_time(fetch_into_file(content, &path, app.settings().staged_data)).await.map(|_| ())
+                fetch_into_file(content, &path, app.settings().staged_data).await.map(|_| ())
             }
         };
         stream::iter(files.into_iter().map(fetch)).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
@@ -121,29 +129,60 @@ pub(super) async fn place_output(
     Ok(path)
 }
 
-/// Puts the output of a job that ended well where it belongs; last the file that says that it is whole. It may be repeated. The
-/// error is a reason for which the execution ends as FAILED.
-pub(super) async fn publish(room: &Room, row: &Execution, outcome: Outcome) -> Result<(), String> {
+/// Puts the output of a job that ended well where it belongs; last the file that says that it is whole. It may be repeated. When it
+/// does not come to its end, what was put is removed.
+pub(super) async fn publish(room: &Room, row: &Execution, outcome: Outcome) -> Result<(), Unpublished> {
     let Some(tag) = row.tag.as_ref().filter(|_| outcome == Outcome::Succeeded && row.deleted_at.is_none()) else {
         return Ok(());
     };
     let note = workspace_folder(&room.app, tag).join(NOTE);
     let Ok(text) = tokio::fs::read(&note).await else { return Ok(()) };
-    let output: Output =
-        serde_json::from_slice(&text).map_err(|error| format!("{} is malformed: {error}", note.display()))?;
-    // Few at once: what is large takes its time, and ends that have nothing to put wait for none of it.
-    let _permit = room.publishing.acquire().await;
-    let put = tokio::time::timeout(STAGING_DEADLINE, put_all(&room.app, row, &output)).await;
-    let put = put.unwrap_or_else(|_| Err(format!("not done within {} s", STAGING_DEADLINE.as_secs())));
-    put.map_err(|error| format!("the job ended well, and its output could not be written to {}: {error}", output.url))
+    let output: Output = serde_json::from_slice(&text)
+        .map_err(|error| Unpublished::Failed(format!("{} is malformed: {error}", note.display())))?;
+    let begun = Arc::new(Mutex::new(Vec::new()));
+    let put = async {
+        // Few at once: what is large takes its time, and ends that have nothing to put wait for none of it.
+        let _permit = room.publishing.acquire().await;
+        put_all(&room.app, row, &output, &begun).await.map_err(|error| {
+            format!("the job ended well, and its output could not be written to {}: {error}", output.url)
+        })
+    };
+    let done = unless_stopped(room, row, put).await;
+    if done.is_err() {
+        let begun = std::mem::take(&mut *begun.lock().unwrap_or_else(PoisonError::into_inner));
+        let (app, row, output) = (room.app.clone(), row.clone(), output);
+        // A store that hangs does not keep the execution from its end.
+        let removal = tokio::spawn(async move {
+            if let Err(error) = remove_all(&app, &row, &output, begun).await {
+                tracing::warn!(execution = %row.id, "an output that is not complete is left at {}: {error}", output.url);
+            }
+        });
+        let _ = tokio::time::timeout(REMOVAL, removal).await;
+    }
+    done
 }
 
-async fn put_all(app: &App, row: &Execution, output: &Output) -> Result<(), String> {
-    let source = {
-        let mut conn = app.db().read().await.map_err(|error| error.to_string())?;
-        data_sources::get(&mut conn, &row.project, &output.source).await.map_err(|error| error.to_string())?
-    };
-    let source = source.ok_or("its data source does not exist any more")?;
+/// Removes what was put.
+async fn remove_all(app: &App, row: &Execution, output: &Output, begun: Vec<Url>) -> Result<(), String> {
+    let source = source_of(app, row, output).await?;
+    let trust = trust::of(app, row).await?;
+    let access = access(row, &source, trust.as_deref());
+    for url in begun {
+        let (store, url) = store_of(app.stores(), url.as_str()).map_err(|error| error.to_string())?;
+        store.delete(&url, &access).await.map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+async fn source_of(app: &App, row: &Execution, output: &Output) -> Result<DataSource, String> {
+    let mut conn = app.db().read().await.map_err(|error| error.to_string())?;
+    let source = data_sources::get(&mut conn, &row.project, &output.source).await.map_err(|error| error.to_string())?;
+    source.ok_or_else(|| "its data source does not exist any more".to_owned())
+}
+
+/// Puts all files; each url is noted in `begun` before its bytes flow.
+async fn put_all(app: &App, row: &Execution, output: &Output, begun: &Mutex<Vec<Url>>) -> Result<(), String> {
+    let source = source_of(app, row, output).await?;
     let trust = trust::of(app, row).await?;
     let access = access(row, &source, trust.as_deref());
     let (store, url) = store_of(app.stores(), &output.url).map_err(|error| error.to_string())?;
@@ -152,8 +191,13 @@ async fn put_all(app: &App, row: &Execution, output: &Output) -> Result<(), Stri
     let files = files.map_err(|error| format!("{}: {error}", output.path.display()))?;
     let Some(files) = files else { return Err("the job made none".to_owned()) };
     let failed = |error: StoreError| error.to_string();
+    let put_one = |url: Url, content: Content| {
+        begun.lock().unwrap_or_else(PoisonError::into_inner).push(url.clone());
+        let access = &access;
+        async move { put_while_moving(store.as_ref(), &url, content, access, SILENCE).await.map(|_| ()) }
+    };
     if files == [String::new()] {
-        return put_file(app, &access, &url, &output.path).await.map_err(failed);
+        return put_one(url, file_content(&output.path).await.map_err(failed)?).await.map_err(failed);
     }
     if output.replace
         && let Ok(there) = store.list(&url, &access).await
@@ -164,20 +208,13 @@ async fn put_all(app: &App, row: &Execution, output: &Output) -> Result<(), Stri
         }
     }
     let put = |file: &String| {
-        let (url, access, path) = (below(&url, file), &access, output.path.join(file));
-        async move { put_file(app, access, &url?, &path).await }
+        let (url, path, put_one) = (below(&url, file), output.path.join(file), &put_one);
+        async move { put_one(url?, file_content(&path).await?).await }
     };
     let work = files.iter().filter(|file| *file != SUCCESS).map(put).collect::<Vec<_>>();
     stream::iter(work).buffer_unordered(AT_ONCE).try_collect::<()>().await.map_err(failed)?;
     let empty = Content { size: Some(0), stream: stream::empty().boxed() };
-    store.put(&below(&url, SUCCESS).map_err(failed)?, empty, &access).await.map_err(failed)?;
-    Ok(())
-}
-
-async fn put_file(app: &App, access: &Access<'_>, url: &Url, path: &Path) -> Result<(), StoreError> {
-    let content = file_content(path).await?;
-    let (store, url) = store_of(app.stores(), url.as_str())?;
-    in_time(store.put(&url, content, access)).await.map(|_| ())
+    put_one(below(&url, SUCCESS).map_err(failed)?, empty).await.map_err(failed)
 }
 
 /// The names of all files below a folder, joined by `/`; one empty name for a file; nothing when it is not there.
@@ -219,12 +256,6 @@ fn access<'a>(row: &'a Execution, source: &'a DataSource, given: Option<&'a str>
 async fn make(folder: &Path) -> Result<(), StoreError> {
     let made = tokio::fs::create_dir_all(folder).await;
     made.map_err(|error| StoreError::Local(format!("cannot make {}: {error}", folder.display())))
-}
-
-async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    tokio::time::timeout(FILE, work)
-        .await
-        .unwrap_or_else(|_| Err(StoreError::Unreachable(format!("a file took longer than {} s", FILE.as_secs()))))
 }
 
 #[cfg(test)]

@@ -6,24 +6,27 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use foggara_domain::Execution;
 use foggara_engines::Stream;
-use foggara_stores::{Access, Content, StoreError};
+use foggara_stores::{Access, Content, StoreError, put_while_moving};
 use futures::stream::{self, StreamExt};
 use serde_json::Value;
 
-use super::trust;
+use super::{
+    publish::{Unpublished, unless_stopped},
+    trust,
+};
 use crate::{
     duties::cluster::Room,
-    ops::{executions::LogReader, job_binaries::put},
+    ops::{executions::LogReader, job_binaries::store_of},
 };
 
-/// How long the copy may take: an execution that has ended is not to wait for a store that does not answer.
-const WITHIN: Duration = Duration::from_secs(120);
+/// How long a store may take no byte: an execution that has ended is not to wait for one that does not answer.
+const SILENCE: Duration = Duration::from_secs(60);
 /// Bytes that are read at once.
 const PIECE: usize = 256 * 1024;
 
 /// Copies stdout and stderr to `{job_log}/{id of the execution}/`, with secrets hidden, if the job asked for it. It may be repeated.
 /// The error is a reason for which the execution ends as FAILED.
-pub(super) async fn publish(room: &Room, row: &Execution) -> Result<(), String> {
+pub(super) async fn publish(room: &Room, row: &Execution) -> Result<(), Unpublished> {
     let asked = row.direct.as_ref().and_then(|direct| direct.shown.get("job_log")).and_then(Value::as_str);
     let Some(folder) = asked.filter(|path| !path.is_empty()) else { return Ok(()) };
     // Nobody reads the logs of a deleted execution, and an engine that runs nothing has none.
@@ -41,13 +44,14 @@ pub(super) async fn publish(room: &Room, row: &Execution) -> Result<(), String> 
                 credentials: None,
                 lent: trust::lent(trust.as_deref(), row),
             };
-            put(&room.app, &url, whole(log), &access).await.map_err(|error| error.to_string())?;
+            let (store, url) = store_of(room.app.stores(), &url).map_err(|error| error.to_string())?;
+            let put = put_while_moving(store.as_ref(), &url, whole(log), &access, SILENCE);
+            put.await.map_err(|error| error.to_string())?;
         }
         Ok(())
     };
-    let copied = tokio::time::timeout(WITHIN, copies).await;
-    let copied = copied.unwrap_or_else(|_| Err(format!("not done within {} s", WITHIN.as_secs())));
-    copied.map_err(|error| format!("the logs could not be copied to job_log '{folder}': {error}"))
+    let failed = |error: String| format!("the logs could not be copied to job_log '{folder}': {error}");
+    unless_stopped(room, row, async { copies.await.map_err(failed) }).await
 }
 
 /// All of a log, read piece by piece as the store takes it.

@@ -11,6 +11,7 @@ use foggara_domain::{
 };
 use foggara_engines::{Engine, EngineError, JobRef, Observed, failpoint};
 
+use super::ticket;
 use crate::{
     duties::{cluster::Room, live::Done},
     rows::{Edit, change},
@@ -23,6 +24,7 @@ pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, before: Word
     let Some(tag) = &row.tag else { return Done::trouble("a launched execution without a tag") };
     let word = ask(room.engine.as_ref(), job_of(&row, tag), &before, row.incarnation.as_deref()).await;
     failpoint::pass("observe.asked");
+    ticket::renew(&room, &row).await;
     if let Word::Unreachable(why) = &word
         && !matches!(before, Word::Unreachable(_))
     {

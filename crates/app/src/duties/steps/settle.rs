@@ -14,12 +14,16 @@ use foggara_engines::failpoint;
 use super::{
     artifacts, data, job_log,
     observe::{ask, job_of, progress},
+    publish::Unpublished,
     stage::{logs_folder, workspace_folder},
 };
 use crate::{
     duties::{cluster::Room, live::Done},
     rows::{Changed, Edit, change},
 };
+
+/// The reason of an execution that was stopped while its output or its logs were put where they belong.
+const STOPPED: &str = "stopped while its output was written";
 
 /// Commits the engine's last word, then finishes.
 pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, end: End) -> Done {
@@ -35,7 +39,9 @@ pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, end: End) ->
             return Ok(Edit::Keep);
         }
         let (outcome, reason) = match (decide(row, &word), &unpublished) {
-            ((Outcome::Succeeded, _), Some(why)) => (Outcome::Failed, Some(why.clone())),
+            ((Outcome::Succeeded, _), Some(Unpublished::Failed(why))) => (Outcome::Failed, Some(why.clone())),
+            // Its output is not there: whoever stopped it has stopped it.
+            ((Outcome::Succeeded, _), Some(Unpublished::Stopped)) => (Outcome::Killed, Some(STOPPED.to_owned())),
             (decided, _) => decided,
         };
         row.phase = Phase::Settling;
@@ -149,7 +155,7 @@ pub(in crate::duties) async fn close(room: Arc<Room>, row: Execution, evidence: 
 }
 
 /// Tells the engine that the end of a stopped job is stored. One that ended by itself stays there for whoever wants to see why.
-async fn released(room: &Room, changed: foggara_domain::Result<Changed>) -> Done {
+async fn released(room: &Room, changed: Result<Changed>) -> Done {
     if let Ok(Changed::Saved(row)) = &changed
         && let Some(tag) = &row.tag
         && row.stop_sent_at.is_some()

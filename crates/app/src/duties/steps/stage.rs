@@ -27,7 +27,7 @@ use rand::RngExt;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{artifacts, data, settle::remove, trust};
+use super::{artifacts, data, settle::remove, ticket, trust};
 use crate::{
     App,
     duties::{cluster::Room, live::Done},
@@ -107,6 +107,7 @@ pub(in crate::duties) async fn prepare(room: &Room, row: &Execution) -> Result<P
         Some(direct) => (direct::plan(app, row, direct, &workspace).await?, Map::new()),
         None => of_template(room, row, &workspace).await?,
     };
+    let plan = ticket::give(room, row, plan, &folder).await?;
     let urls = match room.engine.artifacts() {
         Some(base) => artifacts::put(app.stores(), base, &tag, &plan).await?,
         None => BTreeMap::new(),

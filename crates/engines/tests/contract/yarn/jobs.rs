@@ -263,6 +263,7 @@ async fn clients_are_called_as_hadoop_has_it() {
         options: CopyOptions { update: true, at_once: 3, ..CopyOptions::default() },
         settings: HiddenSettings(hidden()),
         project: String::new(),
+        ticket: None,
     };
     let pig = Plan::Pig {
         script: put("pig", "script.pig"),

@@ -115,7 +115,11 @@ pub async fn wrong_scripts(rig: &FlinkRig) {
         ("nothing", "-- nothing;\n;", "script.sql has no statement"),
         ("no-job", "SHOW VIEWS", "no statement of the script makes a job: it has no INSERT and no SELECT"),
         ("no-sql", "SELECT 1; SELEC 2", "statement 2: Non-query expression encountered in illegal context"),
-        ("no-word", "SELECT 1 FROM FROM", "statement 1: Encountered \"FROM FROM\" at line 1, column 10."),
+        (
+            "no-word",
+            "SELECT 1 FROM FROM",
+            "statement 1: Incorrect syntax near the keyword 'FROM' at line 1, column 15.",
+        ),
         ("no-table", "SELECT 1;\nSELECT n FROM nix", "statement 2: Object 'nix' not found"),
         ("no-connector", &jdbc, "statement 2: Could not find any factory for identifier 'nix'"),
         ("no-option", &file, "statement 3: Unsupported options found for 'filesystem'. Unsupported options: more"),

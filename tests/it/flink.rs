@@ -23,12 +23,11 @@ const COUNT: &str = "import org.apache.flink.streaming.api.environment.StreamExe
     StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();\n\
     env.fromSequence(1, a.length > 0 ? Long.parseLong(a[0]) : Long.MAX_VALUE).print(\"n\"); env.execute(\"count\"); } }";
 
-async fn world() -> Result<(World, PathBuf)> {
+/// Where Flink is.
+pub fn flink_home() -> Result<PathBuf> {
     let home = std::env::var_os("FLINK_HOME").map(PathBuf::from);
-    let home = home
-        .filter(|home| home.join("lib").is_dir())
-        .context("FLINK_HOME names no Flink: scripts/setup-flink.sh gets one and prints its place")?;
-    Ok((World::start(On::Sqlite, "[jobs]\nkill_grace = 2\n").await?, home))
+    home.filter(|home| home.join("lib").is_dir())
+        .context("FLINK_HOME names no Flink: scripts/setup-flink.sh gets one and prints its place")
 }
 
 /// What Flink itself says of its jobs: their states.
@@ -40,7 +39,8 @@ async fn states(rest: &str) -> Result<Vec<String>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_managed_one_runs_jobs_and_stops_a_deleted_one() -> Result<()> {
-    let (world, home) = world().await?;
+    let home = flink_home()?;
+    let world = World::start(On::Sqlite, "[jobs]\nkill_grace = 2\n").await?;
     let _sweep = Sweep::of(&world);
     let node = |name: &str, process: &str| {
         json!({"name": name, "count": 1, "flavor_id": "1", "node_processes": [process],
@@ -68,12 +68,19 @@ async fn a_managed_one_runs_jobs_and_stops_a_deleted_one() -> Result<()> {
     assert_eq!(row["info"]["status"], "FAILED", "{row}");
     assert!(text(&row["info"], "reason").contains("NumberFormatException"), "{row}");
 
+    let script = world.api.binary("words.sql", b"SET execution.runtime-mode = batch;\nSELECT 'a;b';").await?;
+    let sql = world.api.template("words", "Flink", &[&script], &[]).await?;
+    let job = execute_on(&world.api, &id, &sql, json!({})).await?;
+    let row = world.wait(&job, &["SUCCEEDED", "FAILED", "KILLED"]).await?;
+    assert_eq!(row["info"]["status"], "SUCCEEDED", "{row}");
+    assert_eq!(String::from_utf8(world.api.log(&job, "stdout").await?)?, "+I[a;b]\n");
+
     let job = execute_on(&world.api, &id, &template, with(json!([]))).await?;
     world.wait(&job, &["RUNNING"]).await?;
     world.api.delete(&format!("/job-executions/{job}")).await?;
     wait::until("Flink has cancelled it", LONG, || async {
         let states = states(&rest).await.ok()?;
-        (states.len() == 2 && states.iter().any(|state| state == "CANCELED")).then_some(())
+        (states.len() == 3 && states.iter().any(|state| state == "CANCELED")).then_some(())
     })
     .await?;
     world.wait_unknown(&job).await?;

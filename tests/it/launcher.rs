@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::engines::spark_home;
+use crate::{engines::spark_home, flink::flink_home};
 
 /// Runs a launcher class on a file of words; gives what the program printed.
 fn launch(classes: &Path, words: &Path) -> Result<(String, Option<i32>)> {
@@ -45,7 +45,8 @@ fn package() -> PathBuf {
 #[test]
 fn the_classes_are_what_their_sources_say() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    compile(dir.path(), &format!("{}/jars/*", spark_home()?.display()), files(&package(), "java")?)?;
+    let class_path = format!("{}/jars/*:{}/lib/*", spark_home()?.display(), flink_home()?.display());
+    compile(dir.path(), &class_path, files(&package(), "java")?)?;
     let (committed, rebuilt) = (files(&package(), "class")?, files(&dir.path().join("io/foggara"), "class")?);
     let names = |paths: &BTreeSet<PathBuf>| -> BTreeSet<_> {
         paths.iter().filter_map(|path| path.file_name().map(OsStr::to_owned)).collect()

@@ -126,9 +126,13 @@ pub enum Plan {
     },
     /// A program for Flink.
     Flink {
-        /// The jar.
-        jar: PathBuf,
-        /// Class with `main`, unless the jar's manifest names it.
+        /// The program: a jar, a script of SQL (`.sql`) or a program in Python (`.py`).
+        #[serde(alias = "jar")]
+        main: PathBuf,
+        /// Jars with further classes, for a script of SQL.
+        #[serde(default)]
+        libs: Vec<PathBuf>,
+        /// Class with `main` in a jar, unless its manifest names it.
         entry_class: Option<String>,
         /// Its arguments.
         args: Vec<String>,
@@ -269,7 +273,8 @@ impl Plan {
             Self::Spark { main, py_files, jars, files, .. } => {
                 std::iter::once(main).chain(py_files).chain(jars).chain(files).collect()
             }
-            Self::HadoopJar { jar, .. } | Self::Flink { jar, .. } => vec![jar],
+            Self::HadoopJar { jar, .. } => vec![jar],
+            Self::Flink { main, libs, .. } => std::iter::once(main).chain(libs).collect(),
             Self::MapReduce { jars, .. } => jars.iter().collect(),
             Self::Pig { script, libs, .. } => std::iter::once(script).chain(libs).collect(),
             Self::Storm { jar, libs, .. } => std::iter::once(jar).chain(libs).collect(),

@@ -6,15 +6,15 @@ use crate::{
     Code, Error, Result,
     job_type::{
         configs::refuse_identity_key,
-        flink::{parallelism, refuse_python},
+        flink::{self, parallelism},
     },
 };
 
 /// A program for Flink, with urls as the client sent them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FlinkRun {
-    /// Url of the jar.
-    pub jar: String,
+    /// Url of the program: a jar, a script of SQL, or a program in Python.
+    pub main: String,
     /// `-c`
     pub class: Option<String>,
     /// `-p`
@@ -25,7 +25,7 @@ pub struct FlinkRun {
     pub allow_non_restored: bool,
     /// Settings from `-D` and from the options that stand for one.
     pub conf: BTreeMap<String, String>,
-    /// What follows the jar.
+    /// What follows the program.
     pub args: Vec<String>,
 }
 
@@ -52,17 +52,21 @@ const SIZES: [&str; 14] = [
 /// The only clusters that a client may name: they mean the one that the job is sent to.
 const CLUSTERS: [&str; 4] = ["yarn-cluster", "yarn-per-job", "yarn-session", "remote"];
 /// Known, and not to be had.
-const REFUSED: [(&str, &str); 12] = [
+const REFUSED: [(&str, &str); 16] = [
     ("-C", "put the classes into the jar"),
     ("--classpath", "put the classes into the jar"),
     ("-yt", "put the files into the jar"),
     ("--yarnship", "put the files into the jar"),
     ("-yid", "the job runs on the cluster that it is sent to"),
     ("--yarnapplicationId", "the job runs on the cluster that it is sent to"),
-    ("-py", "Flink's REST runs jars only"),
-    ("--python", "Flink's REST runs jars only"),
-    ("-pym", "Flink's REST runs jars only"),
-    ("--pyModule", "Flink's REST runs jars only"),
+    ("-pym", "name the program's file by -py"),
+    ("--pyModule", "name the program's file by -py"),
+    ("-pyfs", "put all into the program's file"),
+    ("--pyFiles", "put all into the program's file"),
+    ("-pyexec", "the cluster has its Python"),
+    ("--pyExecutable", "the cluster has its Python"),
+    ("-pyclientexec", "the cluster has its Python"),
+    ("--pyClientExecutable", "the cluster has its Python"),
     ("-h", "it starts no job"),
     ("--help", "it starts no job"),
 ];
@@ -85,10 +89,13 @@ pub fn read(words: &[String]) -> Result<FlinkRun> {
             if word.trim().is_empty() {
                 break;
             }
-            run.jar.clone_from(word);
-            run.args = rest.cloned().collect();
-            refuse_python(&run.jar)?;
-            return Ok(run);
+            if run.main.is_empty() {
+                run.main.clone_from(word);
+            } else {
+                run.args.push(word.clone());
+            }
+            run.args.extend(rest.cloned());
+            return run.checked();
         }
         let (option, value) = split(word);
         if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == option) {
@@ -110,7 +117,7 @@ pub fn read(words: &[String]) -> Result<FlinkRun> {
         };
         run.take(option, value)?;
     }
-    refuse("arguments: the jar is missing after the options")
+    if run.main.is_empty() { refuse("arguments: the jar is missing after the options") } else { run.checked() }
 }
 
 /// `-Dkey=value` and `--option=value` are one word.
@@ -127,7 +134,7 @@ fn split(word: &str) -> (&str, Option<&str>) {
 }
 
 fn takes_value(option: &str) -> bool {
-    const OWN: [&str; 14] = [
+    const OWN: [&str; 16] = [
         "-c",
         "--class",
         "-p",
@@ -142,16 +149,25 @@ fn takes_value(option: &str) -> bool {
         "--target",
         "-ynm",
         "--yarnname",
+        "-py",
+        "--python",
     ];
     OWN.contains(&option) || SIZES.contains(&option)
 }
 
 impl FlinkRun {
+    fn checked(self) -> Result<Self> {
+        flink::Kind::of(&self.main).check(&self.main, self.class.as_deref(), &self.args)?;
+        Ok(self)
+    }
+
     fn take(&mut self, option: &str, value: String) -> Result<()> {
         match option {
             "-c" | "--class" => self.class = Some(value),
             "-p" | "--parallelism" => self.parallelism = Some(parallelism(&format!("the option {option}"), &value)?),
             "-s" | "--fromSavepoint" => self.savepoint = Some(value),
+            "-py" | "--python" if flink::Kind::of(&value) == flink::Kind::Python => self.main = value,
+            "-py" | "--python" => return refuse(format!("the option {option} is '{value}': it has to be a .py file")),
             "-ynm" | "--yarnname" => {
                 self.conf.insert("pipeline.name".to_owned(), value);
             }
@@ -189,7 +205,7 @@ mod tests {
         let run = words(text).expect("read");
         let conf = [("a.b", "c"), ("d", "e"), ("pipeline.name", "n")];
         let wanted = FlinkRun {
-            jar: "s3a://b/a.jar".to_owned(),
+            main: "s3a://b/a.jar".to_owned(),
             class: Some("C".to_owned()),
             parallelism: Some(2),
             savepoint: Some("s3a://b/sp".to_owned()),
@@ -198,6 +214,13 @@ mod tests {
             args: vec!["-p".to_owned(), "9".to_owned()],
         };
         assert_eq!(run, wanted);
+        // A program in Python stands in the place of the jar, or is named by an option.
+        for text in ["run -d s3a://b/a.py in out", "run -py s3a://b/a.py -d in out"] {
+            let run = words(text).expect(text);
+            assert_eq!((run.main.as_str(), run.args.join(" ").as_str()), ("s3a://b/a.py", "in out"), "{text}");
+        }
+        assert_eq!(words("run --python=/a.py").expect("read").main, "/a.py");
+        assert_eq!(words("run s3a://b/a.sql").expect("read").main, "s3a://b/a.sql");
     }
 
     #[test]
@@ -209,8 +232,10 @@ mod tests {
             ("run -c", "-c lacks its value"),
             ("run -p 0 /a.jar", "the option -p is '0'"),
             ("run -m host:8081 /a.jar", "the job runs on the cluster"),
-            ("run -py /a.py", "runs jars only"),
-            ("run /a.py", "runs jars only"),
+            ("run -py /a.jar", "has to be a .py file"),
+            ("run -pym m", "-pym cannot be used"),
+            ("run -c C /a.py", "/a.py has no main class"),
+            ("run /a.sql in", "takes no arguments"),
             ("run -Dx /a.jar", "takes key=value"),
             ("run -Dpipeline.global-job-parameters=a:b /a.jar", "is set by the service"),
             ("run -D$internal.pipeline.job-id=a /a.jar", "is set by the service"),

@@ -162,7 +162,7 @@ impl Task {
             }
             Self::MapReduce { jar, .. } => vec![jar],
             Self::Sql { is_file: true, options, .. } => options.main.iter().map(String::as_str).collect(),
-            Self::Flink(run) => vec![&run.jar],
+            Self::Flink(run) => vec![&run.main],
             Self::Sql { .. } | Self::DistCp(_) => Vec::new(),
         }
     }
@@ -231,7 +231,8 @@ impl Task {
                 let mut settings = ready.properties;
                 settings.extend(run.conf);
                 Ok(Plan::Flink {
-                    jar: files.next().ok_or_else(lacking)?,
+                    main: files.next().ok_or_else(lacking)?,
+                    libs: Vec::new(),
                     entry_class: run.class,
                     args: run.args,
                     parallelism: run.parallelism,
@@ -332,8 +333,8 @@ mod tests {
             properties: BTreeMap::from([("a".to_owned(), "less".to_owned()), ("c".to_owned(), "d".to_owned())]),
             ..Ready::default()
         };
-        let Plan::Flink { jar, args, settings, .. } = task.plan(ready).expect("plan") else { panic!("not Flink") };
-        assert_eq!((jar, args), (PathBuf::from("/w/f.jar"), vec!["in".to_owned()]));
+        let Plan::Flink { main, args, settings, .. } = task.plan(ready).expect("plan") else { panic!("not Flink") };
+        assert_eq!((main, args), (PathBuf::from("/w/f.jar"), vec!["in".to_owned()]));
         assert_eq!((settings["a"].as_str(), settings["c"].as_str()), ("b", "d"));
 
         let task = read(Kind::MapReduce, &["/a.jar", "wordcount", "hdfs:///in", "s3a://b/out"]).expect("read");

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -23,8 +22,6 @@ const COLLECTED: Duration = Duration::from_secs(60);
 const UPLOAD: Duration = Duration::from_secs(300);
 /// Begins the names of our jars; the hash and `.jar` follow.
 const PREFIX: &str = "foggara-";
-/// Every zip file, and so every jar, begins with this.
-const ZIP: &[u8] = b"PK\x03\x04";
 /// Separates the parts of an upload. A jar may hold it by chance only.
 const BOUNDARY: &str = "foggara-5d1f0c7e9a3b4826";
 
@@ -59,21 +56,15 @@ struct Uploaded {
 
 impl Jars {
     /// The id of a jar on the cluster, which gets it if it lacks it.
-    pub async fn ensure(&self, rest: &Rest, jar: &Path) -> Result<String, EngineError> {
-        let refused = |error| EngineError::Refused(format!("the jar cannot be read: {}: {error}", jar.display()));
-        let bytes = Bytes::from(tokio::fs::read(jar).await.map_err(refused)?);
-        if !bytes.starts_with(ZIP) {
-            let name = jar.file_name().unwrap_or(jar.as_os_str()).to_string_lossy();
-            return Err(EngineError::Refused(format!("{name} is no jar: it does not begin as a zip file does")));
-        }
-        let name = format!("{PREFIX}{}.jar", hex::encode(Sha256::digest(&bytes)));
+    pub async fn ensure(&self, rest: &Rest, jar: &Bytes) -> Result<String, EngineError> {
+        let name = format!("{PREFIX}{}.jar", hex::encode(Sha256::digest(jar)));
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), Instant::now());
         let _uploading = self.uploading.lock().await;
         let listed: Listed = rest.get("/jars").await?;
         if let Some(file) = listed.files.into_iter().find(|file| file.name == name) {
             return Ok(file.id);
         }
-        let body = form(&name, &bytes);
+        let body = form(&name, jar);
         let form = format!("multipart/form-data; boundary={BOUNDARY}");
         let fill = |request: reqwest::RequestBuilder| {
             request.timeout(UPLOAD).header(CONTENT_TYPE, form.as_str()).body(body.clone())
@@ -81,6 +72,14 @@ impl Jars {
         let uploaded: Uploaded = rest.send(Method::POST, "/jars/upload", fill).await?.good()?.json()?;
         let id = uploaded.filename.rsplit('/').next().unwrap_or_default();
         Ok(id.to_owned())
+    }
+
+    /// Removes one that nobody is to find any longer. What goes wrong is tried again when unused ones are removed.
+    pub async fn remove(&self, rest: &Rest, id: &str) {
+        let removed = async { rest.send(Method::DELETE, &format!("/jars/{id}"), |request| request).await?.found() };
+        if let Err(why) = removed.await {
+            tracing::debug!("a jar with a script stays on the Flink cluster for now: {why}");
+        }
     }
 
     /// Removes jars of ours that nobody used for a while, at most once a minute. One that another server still wants is uploaded

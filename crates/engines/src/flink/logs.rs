@@ -1,5 +1,5 @@
-//! Logs of a job. Flink keeps them by process and not by job: what the TaskManagers print while the job is there is taken as its
-//! standard output, and what the JobManager's log says of its id, with its failures, as its standard error.
+//! Logs of a job. Flink keeps them by process and not by job: what the JobManager prints while the job's main runs, and what the
+//! TaskManagers print while the job is there, is taken as its standard output, and what the JobManager's log says of its id, with its failures, as its standard error.
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +18,8 @@ use crate::{EngineError, LogPiece, local::read_log, remote::rest::Rest};
 const STATE: &str = ".flink.json";
 /// Beside a job's logs: what was taken.
 const TAKEN: &str = ".flink.stdout";
+/// The JobManager among the processes, and where its files are.
+const JOB_MANAGER: &str = "jobmanager";
 
 /// Output that is collected, since that of several processes has no offsets of its own.
 pub struct Spools {
@@ -30,7 +32,7 @@ pub struct Spools {
 /// How far a job's output was taken.
 #[derive(Default, Deserialize, Serialize)]
 struct State {
-    /// Bytes of each TaskManager that came before the job or were taken.
+    /// Bytes of each process that came before the job or were taken; the JobManager is among them until its are taken.
     offsets: BTreeMap<String, u64>,
     /// Bytes taken in all; more in the file come of a crash.
     length: u64,
@@ -73,13 +75,33 @@ impl Spools {
             return Ok(());
         }
         let mut state = State::default();
-        for manager in managers(rest).await? {
-            let size = printed(rest, &manager).await?;
-            state.offsets.insert(manager, size);
+        for process in managers(rest).await?.into_iter().chain([JOB_MANAGER.to_owned()]) {
+            let size = printed(rest, &process).await?;
+            state.offsets.insert(process, size);
         }
         let failed = |error: io::Error| EngineError::NotSent(format!("{}: {error}", folder.display()));
         fs::create_dir_all(&folder).map_err(failed)?;
         state.write(&folder).map_err(failed)
+    }
+
+    /// Takes what main printed, once; it has returned. A job does not depend on it.
+    pub async fn main_printed(&self, rest: &Rest, tag: &Tag) {
+        let taken = async {
+            let _reading = self.reading.lock().await;
+            let folder = self.folder.join(tag.as_str());
+            let failed = |error: io::Error| EngineError::Unreachable(format!("{}: {error}", folder.display()));
+            let mut state = State::read(&folder).map_err(failed)?;
+            let Some(begin) = state.offsets.get(JOB_MANAGER).copied() else { return Ok(()) };
+            if printed(rest, JOB_MANAGER).await? != begin {
+                self.take(rest, &folder, &mut state, vec![JOB_MANAGER.to_owned()]).await?;
+            }
+            state.offsets.remove(JOB_MANAGER);
+            state.write(&folder).map_err(failed)
+        };
+        let taken: Result<(), EngineError> = taken.await;
+        if let Err(why) = taken {
+            tracing::warn!(%tag, "what the main of a job printed cannot be had: {why}");
+        }
     }
 
     /// A piece of what was printed since a job began; empty for a job that was not launched from this data directory.
@@ -103,30 +125,37 @@ impl Spools {
         };
         // There may be more only for a reader who has all.
         if offset >= state.length && !state.closed && state.length < self.limit {
-            self.take(rest, &folder, &mut state).await?;
+            let processes = managers(rest).await?;
+            self.take(rest, &folder, &mut state, processes).await?;
             state.closed = ended;
             state.write(&folder).map_err(failed)?;
         }
         read_log(&folder.join(TAKEN), offset, limit).map_err(failed)
     }
 
-    /// Appends what is new.
-    async fn take(&self, rest: &Rest, folder: &Path, state: &mut State) -> Result<(), EngineError> {
+    /// Appends what is new of these processes.
+    async fn take(
+        &self,
+        rest: &Rest,
+        folder: &Path,
+        state: &mut State,
+        processes: Vec<String>,
+    ) -> Result<(), EngineError> {
         let path = folder.join(TAKEN);
         let failed = |error: io::Error| EngineError::Unreachable(format!("{}: {error}", path.display()));
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let mut file: File = file.map_err(failed)?;
         file.set_len(state.length).map_err(failed)?;
         file.seek(SeekFrom::End(0)).map_err(failed)?;
-        for manager in managers(rest).await? {
-            let bytes = stdout_of(rest, &manager).await?;
+        for process in processes {
+            let bytes = stdout_of(rest, &process).await?;
             let size = bytes.len() as u64;
             // A shorter one was begun anew.
-            let begin = state.offsets.get(&manager).copied().filter(|begin| *begin <= size).unwrap_or(0);
+            let begin = state.offsets.get(&process).copied().filter(|begin| *begin <= size).unwrap_or(0);
             let fresh = usize::try_from(begin).ok().and_then(|begin| bytes.get(begin..)).unwrap_or_default();
             file.write_all(fresh).map_err(failed)?;
             state.length += fresh.len() as u64;
-            state.offsets.insert(manager, size);
+            state.offsets.insert(process, size);
         }
         Ok(())
     }
@@ -149,9 +178,14 @@ async fn managers(rest: &Rest) -> Result<Vec<String>, EngineError> {
     Ok(all.taskmanagers.into_iter().map(|manager| manager.id).collect())
 }
 
-/// How much a TaskManager has printed. Its folder tells that when it holds one such file; otherwise all of it is fetched.
-async fn printed(rest: &Rest, manager: &str) -> Result<u64, EngineError> {
-    let answer = rest.send(Method::GET, &format!("/taskmanagers/{manager}/logs"), |request| request).await?;
+/// Where the files of a process are.
+fn place(process: &str) -> String {
+    if process == JOB_MANAGER { format!("/{JOB_MANAGER}") } else { format!("/taskmanagers/{process}") }
+}
+
+/// How much a process has printed. Its folder tells that when it holds one such file; otherwise all of it is fetched.
+async fn printed(rest: &Rest, process: &str) -> Result<u64, EngineError> {
+    let answer = rest.send(Method::GET, &format!("{}/logs", place(process)), |request| request).await?;
     if let Some(answer) = answer.found()? {
         let files: Files = answer.json()?;
         let mut outputs = files.logs.iter().filter(|file| file.name.ends_with(".out"));
@@ -159,12 +193,12 @@ async fn printed(rest: &Rest, manager: &str) -> Result<u64, EngineError> {
             return Ok(only.size);
         }
     }
-    Ok(stdout_of(rest, manager).await?.len() as u64)
+    Ok(stdout_of(rest, process).await?.len() as u64)
 }
 
-/// All that a TaskManager has printed; nothing where it is not written to a file, or where it has just gone.
-async fn stdout_of(rest: &Rest, manager: &str) -> Result<Vec<u8>, EngineError> {
-    whole(rest, &format!("/taskmanagers/{manager}/stdout")).await
+/// All that a process has printed; nothing where it is not written to a file, or where it has just gone.
+async fn stdout_of(rest: &Rest, process: &str) -> Result<Vec<u8>, EngineError> {
+    whole(rest, &format!("{}/stdout", place(process))).await
 }
 
 /// A file by the REST, which gives no parts of it.

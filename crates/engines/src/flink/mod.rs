@@ -1,11 +1,13 @@
 //! Engine `flink`: jobs on a session cluster by the REST of its JobManager. The id of a job is made from its tag, and Flink
 //! refuses an id twice (docs/decisions/0009-flink.md).
 
+mod archive;
 pub mod home;
 mod ids;
 mod jars;
 mod jobs;
 mod logs;
+mod program;
 mod refusal;
 mod submit;
 
@@ -33,6 +35,17 @@ use crate::{
 const LAUNCH: Duration = Duration::from_secs(600);
 /// Where the JobManager keeps its web pages: a folder with a new name in each life of its process.
 const LIFE: &str = "web.tmpdir";
+/// How the cluster was deployed.
+const TARGET: &str = "execution.target";
+/// These start a TaskManager when a job needs one and have none before.
+const ON_DEMAND: [&str; 2] = ["kubernetes-session", "yarn-session"];
+
+/// What is told of the JobManager's settings.
+#[derive(Deserialize)]
+struct Item {
+    key: String,
+    value: String,
+}
 
 /// What the engine is told.
 #[derive(Clone, Debug)]
@@ -47,6 +60,8 @@ pub struct FlinkSettings {
     pub stop_with_savepoint: Option<String>,
     /// Whether the output of the TaskManagers is shown to users: it is that of all jobs on them.
     pub shows_stdout: bool,
+    /// The Python that has `apache-flink` where the JobManager and its TaskManagers run; nothing: programs in Python are refused.
+    pub python: Option<PathBuf>,
 }
 
 /// The service.
@@ -84,14 +99,28 @@ impl Flink {
         self.savepoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    async fn config(&self) -> Result<Vec<Item>, EngineError> {
+        self.rest.get("/jobmanager/config").await
+    }
+
+    /// Whether what the JobManager does not know is gone: one that was just started may not have heard of the TaskManagers yet on
+    /// which a job of its life before still runs.
+    async fn is_ready(&self) -> Result<bool, EngineError> {
+        #[derive(Deserialize)]
+        struct Overview {
+            taskmanagers: u64,
+        }
+        let overview: Overview = self.rest.get("/overview").await?;
+        if overview.taskmanagers > 0 {
+            return Ok(true);
+        }
+        let config = self.config().await?;
+        Ok(config.iter().any(|item| item.key == TARGET && ON_DEMAND.contains(&item.value.as_str())))
+    }
+
     /// What tells this life of the JobManager from others.
     async fn life(&self) -> Result<String, EngineError> {
-        #[derive(Deserialize)]
-        struct Item {
-            key: String,
-            value: String,
-        }
-        let items: Vec<Item> = self.rest.get("/jobmanager/config").await?;
+        let items = self.config().await?;
         let life = items.into_iter().find(|item| item.key == LIFE).map(|item| item.value);
         life.ok_or_else(|| EngineError::Unreachable(format!("the Flink JobManager does not tell its {LIFE}")))
     }
@@ -202,6 +231,10 @@ impl Service for Flink {
         let seen = self.last().get(&id).cloned();
         if seen.is_some() {
             self.ids.learn(&id, Some(job.tag.clone()));
+        } else if job.sent_at.is_some() && !self.is_ready().await? {
+            return Err(EngineError::Unreachable(
+                "the Flink JobManager has no TaskManager yet, and until then does not know what still runs".to_owned(),
+            ));
         }
         Ok(seen)
     }

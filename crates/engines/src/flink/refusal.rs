@@ -29,13 +29,13 @@ pub enum Refusal {
 
 /// Reads an answer that is no success.
 pub fn read(answer: &Answer) -> Refusal {
-    let text = String::from_utf8_lossy(&answer.bytes);
     if !matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR) {
         return Refusal::Other;
     }
     let Ok(Value::Object(body)) = serde_json::from_slice(&answer.bytes) else { return Refusal::Other };
+    let text = String::from_utf8_lossy(&answer.bytes);
     let holds = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if holds(&REPEATED) {
+    if repeated(&text) {
         return Refusal::Repeated;
     }
     if holds(&[NO_JAR]) {
@@ -51,6 +51,11 @@ pub fn read(answer: &Answer) -> Refusal {
     if of_program { Refusal::Program(cause) } else { Refusal::Other }
 }
 
+/// Whether Flink says that it had the job before.
+pub fn repeated(text: &str) -> bool {
+    REPEATED.iter().any(|word| text.contains(word))
+}
+
 /// The first line of the innermost cause of a stack trace.
 pub fn root_cause(trace: &str) -> Option<String> {
     let told = |line: &&str| {
@@ -59,9 +64,11 @@ pub fn root_cause(trace: &str) -> Option<String> {
     let lines: Vec<&str> = trace.lines().filter(told).collect();
     let innermost = lines.iter().rev().find_map(|line| line.strip_prefix("Caused by: "));
     let line = innermost.or_else(|| lines.first().copied())?;
-    // What the class of an exception of Flink's own adds is of no use to a person; that of a program's may be.
+    // What the class of an exception of Flink's or our own adds is of no use to a person; that of a program's may be.
     let line = line.trim().trim_start_matches("java.util.concurrent.CompletionException: ");
-    let of_flink = |class: &str| class.starts_with("org.apache.flink.") && !class.contains(' ');
+    let of_flink = |class: &str| {
+        ["org.apache.flink.", "io.foggara."].iter().any(|ours| class.starts_with(ours)) && !class.contains(' ')
+    };
     Some(match line.split_once(": ") {
         Some((class, rest)) if of_flink(class) => rest.to_owned(),
         _ => line.to_owned(),

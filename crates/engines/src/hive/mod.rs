@@ -10,7 +10,7 @@ mod connection;
 mod http;
 mod note;
 mod run;
-mod script;
+pub(crate) mod script;
 mod session;
 mod tls;
 mod wire;
@@ -138,7 +138,7 @@ pub(crate) fn command(
         database: database.clone().unwrap_or_else(|| hive.address.database.clone()),
         time_limit_seconds: time_limit(given, settings)?,
         settings: given.clone().into_iter().filter(|(key, _)| key != TIME_LIMIT).collect(),
-        statements: script::split(&script).into_iter().map(str::to_owned).collect(),
+        statements: script::split(&script, script::Backslash::Escapes).into_iter().map(str::to_owned).collect(),
         session: fault.with_file_name(NOTE),
         results,
         result_rows: settings.sql.result_rows,

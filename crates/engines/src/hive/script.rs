@@ -26,8 +26,17 @@ pub(super) fn filled(script: &str, variables: &BTreeMap<String, String>) -> Stri
     out + rest
 }
 
+/// What a backslash in a string is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backslash {
+    /// The letter after it is part of the string, as in Hive.
+    Escapes,
+    /// A letter as others, as in standard SQL.
+    Plain,
+}
+
 /// The statements: `;` ends one, except in strings, quoted names and comments. Empty ones are left out.
-pub(super) fn split(script: &str) -> Vec<&str> {
+pub(crate) fn split(script: &str, backslash: Backslash) -> Vec<&str> {
     let mut statements = Vec::new();
     let (mut begun, mut at) = (0, 0);
     let bytes = script.as_bytes();
@@ -38,7 +47,8 @@ pub(super) fn split(script: &str) -> Vec<&str> {
             quote @ (b'\'' | b'"' | b'`') => {
                 at += 1;
                 while at < bytes.len() && bytes[at] != quote {
-                    at += if bytes[at] == b'\\' && quote != b'`' { 2 } else { 1 };
+                    let escapes = bytes[at] == b'\\' && quote != b'`' && backslash == Backslash::Escapes;
+                    at += if escapes { 2 } else { 1 };
                 }
                 at += 1;
             }
@@ -57,7 +67,7 @@ pub(super) fn split(script: &str) -> Vec<&str> {
 }
 
 /// A statement without the comments before its first word.
-pub(super) fn bare(statement: &str) -> &str {
+pub(crate) fn bare(statement: &str) -> &str {
     let mut rest = statement.trim_start();
     loop {
         rest = if rest.starts_with("--") {
@@ -84,10 +94,11 @@ mod tests {
     #[test]
     fn a_semicolon_ends_a_statement_unless_it_is_quoted() {
         let script = "select ';' a, \"\\\";\" b; -- no; end\n/* ; */ (select `x;` from t);;\n -- over";
-        let statements = split(script);
+        let statements = split(script, Backslash::Escapes);
         assert_eq!(statements, ["select ';' a, \"\\\";\" b", "-- no; end\n/* ; */ (select `x;` from t)"]);
         assert_eq!(kind(statements[1]), "SELECT");
-        assert_eq!(split("select 'open; ü\\"), ["select 'open; ü\\"]);
+        assert_eq!(split("select 'open; ü\\", Backslash::Escapes), ["select 'open; ü\\"]);
+        assert_eq!(split("select '\\'; select 'it''s;'", Backslash::Plain), ["select '\\'", "select 'it''s;'"]);
     }
 
     #[test]

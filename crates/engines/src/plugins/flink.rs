@@ -137,6 +137,16 @@ impl FlinkPlugin {
                     false,
                     false,
                 ),
+                item(
+                    "python",
+                    "A Python that has apache-flink of the cluster's version, on all of its hosts: programs in Python run by it. A \
+                     JobManager elsewhere has to see the data directory of this server under the same path, and to have \
+                     FLINK_OPT_DIR set",
+                    text,
+                    Value::Null,
+                    false,
+                    true,
+                ),
                 item("ca_file", "Certificates (PEM) that are trusted for https", text, Value::Null, false, true),
                 item(
                     "token_file",
@@ -321,7 +331,7 @@ impl Plugin for FlinkPlugin {
     }
 
     fn refusal(&self, _: PlanKind) -> &'static str {
-        "a cluster of Flink runs jars for Flink"
+        "a cluster of Flink runs programs for Flink: jars, SQL and Python"
     }
 
     fn binding(&self) -> Binding {
@@ -353,6 +363,7 @@ impl Plugin for FlinkPlugin {
             stop_with_savepoint: Self::text(cluster, "stop_with_savepoint").map(str::to_owned),
             // On a public cluster it would be that of other projects' jobs too.
             shows_stdout: !cluster.is_public.is_on(),
+            python: Self::text(cluster, "python").map(PathBuf::from),
         };
         Ok(Arc::new(Remote::new(Flink::new(Self::rest(cluster, urls)?, settings), self.remote.clone())))
     }
@@ -403,7 +414,9 @@ impl Plugin for FlinkPlugin {
         std::fs::write(&main, script).map_err(failed)?;
         std::fs::set_permissions(&main, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
         let plugins = folder.join("plugins").display().to_string();
-        let env = BTreeMap::from([("FLINK_PLUGINS_DIR".to_owned(), plugins)]);
+        // Where the driver of programs in Python is.
+        let opt = java.home.join("opt").display().to_string();
+        let env = BTreeMap::from([("FLINK_PLUGINS_DIR".to_owned(), plugins), ("FLINK_OPT_DIR".to_owned(), opt)]);
         Ok(Plan::Program { main, args: Vec::new(), env })
     }
 

@@ -5,6 +5,7 @@ import org.apache.flink.api.common.functions.MapFunction;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
+import org.apache.flink.table.functions.ScalarFunction;
 import org.apache.flink.util.ParameterTool;
 
 /** A job of the tests: `Talk FOLDER how`. What lies in FOLDER/say it prints; it ends when there is FOLDER/over. */
@@ -29,6 +30,13 @@ public class Talk {
         Thread.sleep(20);
       }
       return n;
+    }
+  }
+
+  /** A function for SQL. */
+  public static class Twice extends ScalarFunction {
+    public Integer eval(Integer n) {
+      return n * 2;
     }
   }
 

@@ -78,6 +78,7 @@ fn spawn(words: Vec<String>, out: &Path) -> Process {
     let mut command = Command::new(&words[0]);
     // Quick to start rather than quick to run.
     command.env("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1");
+    command.env("FLINK_OPT_DIR", flink_home().join("opt"));
     command.args(&words[1..]).stdin(Stdio::null()).stdout(out).stderr(Stdio::null());
     Process(command.spawn().expect("java"))
 }

@@ -1,6 +1,8 @@
 //! Flink under the contract: a real session cluster, and before it a proxy that brings the faults about.
 
 mod cluster;
+mod python;
+mod sql;
 mod wrong;
 
 use std::{
@@ -50,7 +52,7 @@ impl FlinkRig {
         let cluster = Cluster::start(&place.path("flink"), 1);
         let proxy = Proxy::before(cluster.rest).await.expect("a proxy");
         let rig = Self {
-            engine: engine(&place.path("data"), &proxy.url(), None),
+            engine: engine(&place.path("data"), &proxy.url(), |_| {}),
             place,
             proxy,
             jar,
@@ -78,16 +80,18 @@ impl FlinkRig {
     }
 }
 
-/// The engine at an address.
-fn engine(data_dir: &Path, url: &str, savepoints: Option<String>) -> Remote<Flink> {
+/// The engine at an address, with changed settings.
+fn engine(data_dir: &Path, url: &str, change: impl FnOnce(&mut FlinkSettings)) -> Remote<Flink> {
     let rest = RestSettings { service: "the Flink JobManager", urls: url.to_owned(), ca_file: None, auth: Auth::None };
-    let settings = FlinkSettings {
+    let mut settings = FlinkSettings {
         data_dir: data_dir.to_owned(),
         log_limit: 1 << 30,
         max_running: None,
-        stop_with_savepoint: savepoints,
+        stop_with_savepoint: None,
         shows_stdout: true,
+        python: None,
     };
+    change(&mut settings);
     let remote =
         RemoteSettings { prefix: "fg-".to_owned(), data_dir: data_dir.to_owned(), log_limit: settings.log_limit };
     Remote::new(Flink::new(Rest::new(rest).expect("a client"), settings), remote)
@@ -104,7 +108,7 @@ impl Rig for FlinkRig {
     }
 
     fn restarted(&self) -> Box<dyn Engine> {
-        Box::new(engine(&self.place.path("data"), &self.proxy.url(), None))
+        Box::new(engine(&self.place.path("data"), &self.proxy.url(), |_| {}))
     }
 
     fn place(&self) -> &Place {
@@ -114,7 +118,8 @@ impl Rig for FlinkRig {
     fn plan(&self, tag: &Tag) -> Option<Plan> {
         let folder = self.place.workspace(tag).display().to_string();
         Some(Plan::Flink {
-            jar: self.jar.clone(),
+            main: self.jar.clone(),
+            libs: Vec::new(),
             entry_class: None,
             args: vec![folder, "talks".to_owned()],
             parallelism: Some(1),
@@ -156,5 +161,10 @@ async fn flink_keeps_the_contract() {
     let rig = FlinkRig::new().await;
     wrong::programs(&rig).await;
     wrong::tags(&rig).await;
+    sql::scripts(&rig).await;
+    sql::wrong_scripts(&rig).await;
+    sql::unknown_is_gone(&rig, true).await;
+    // At its end there is a new JobManager without TaskManagers.
     keeps_all(&rig).await;
+    sql::unknown_is_gone(&rig, false).await;
 }

@@ -1,6 +1,6 @@
 //! Programs that hide, fail or find no room, jars that are none, addresses of something else.
 
-use std::{fs, net::Ipv4Addr};
+use std::{collections::BTreeMap, fs, net::Ipv4Addr, path::PathBuf};
 
 use foggara_domain::{Tag, plan::Plan, status::Outcome};
 use foggara_engines::{Ended, Engine, EngineError, JobRef, Launch, Launched, Observed, Stop, Stream};
@@ -15,21 +15,27 @@ use crate::{
     rig::Rig,
 };
 
+static NO_URLS: BTreeMap<PathBuf, String> = BTreeMap::new();
+
 impl FlinkRig {
-    async fn launch_as(&self, tag: &Tag, change: impl FnOnce(&mut Plan)) -> Result<Launched, EngineError> {
-        let mut plan = self.plan(tag).expect("a plan");
-        change(&mut plan);
-        let launch = Launch {
+    /// What is asked for with a plan.
+    pub fn launch_of<'a>(&self, tag: &'a Tag, plan: &'a Plan) -> Launch<'a> {
+        Launch {
             tag,
             job_type: "Flink",
             job_name: "job",
-            plan: Some(&plan),
-            urls: &std::collections::BTreeMap::new(),
+            plan: Some(plan),
+            urls: &NO_URLS,
             workspace: self.place.workspace(tag),
             logs: self.place.path("logs").join(tag.as_str()),
             kill_grace: self.place.kill_grace,
-        };
-        self.engine.launch(launch).await
+        }
+    }
+
+    pub async fn launch_as(&self, tag: &Tag, change: impl FnOnce(&mut Plan)) -> Result<Launched, EngineError> {
+        let mut plan = self.plan(tag).expect("a plan");
+        change(&mut plan);
+        self.engine.launch(self.launch_of(tag, &plan)).await
     }
 
     /// Launches the program, told to do something else.
@@ -45,7 +51,7 @@ impl FlinkRig {
         (tag, launched)
     }
 
-    async fn refusal(&self, name: &str, change: impl FnOnce(&mut Plan)) -> String {
+    pub async fn refusal(&self, name: &str, change: impl FnOnce(&mut Plan)) -> String {
         let tag = self.place.tag(name);
         match self.launch_as(&tag, change).await {
             Err(EngineError::Refused(why)) => {
@@ -56,11 +62,11 @@ impl FlinkRig {
         }
     }
 
-    async fn end(&self, tag: &Tag) -> Ended {
+    pub async fn end(&self, tag: &Tag) -> Ended {
         end_of(&self.engine, JobRef::from(tag)).await
     }
 
-    async fn stopped(&self, tag: &Tag) {
+    pub async fn stopped(&self, tag: &Tag) {
         self.engine.stop(JobRef::from(tag), Stop::Hard).await.expect("stopped");
         assert_eq!(self.end(tag).await.outcome, Outcome::Killed);
     }
@@ -89,8 +95,8 @@ pub async fn programs(rig: &FlinkRig) {
     let text = rig.place.path("words.jar");
     fs::write(&text, "no zip").expect("written");
     let no_jar = |plan: &mut Plan| {
-        if let Plan::Flink { jar, .. } = plan {
-            *jar = text;
+        if let Plan::Flink { main, .. } = plan {
+            *main = text;
         }
     };
     assert_eq!(rig.refusal("jar", no_jar).await, "words.jar is no jar: it does not begin as a zip file does");
@@ -132,7 +138,7 @@ pub async fn tags(rig: &FlinkRig) {
     let both = Ok(vec![hidden.clone(), shown.clone()]);
     assert_eq!(rig.restarted().list(&rig.place.prefix).await, both);
     let elsewhere = tempfile::tempdir().expect("a folder");
-    let stranger = engine(elsewhere.path(), &rig.proxy.url(), None);
+    let stranger = engine(elsewhere.path(), &rig.proxy.url(), |_| {});
     assert_eq!(stranger.list(&rig.place.prefix).await, Ok(vec![shown.clone()]));
     assert!(stranger.find(JobRef::from(&hidden)).await.expect("asked").is_some(), "by the id that its tag makes");
     assert_eq!(stranger.list(&rig.place.prefix).await, both, "what was asked for is known");
@@ -151,7 +157,8 @@ pub async fn tags(rig: &FlinkRig) {
     })
     .await;
     let target = format!("file://{}", rig.place.path("savepoints").display());
-    let gentle = engine(&rig.place.path("data"), &rig.proxy.url(), Some(target));
+    let gentle =
+        engine(&rig.place.path("data"), &rig.proxy.url(), |settings| settings.stop_with_savepoint = Some(target));
     let ended = until("it ends with a savepoint", || async {
         if let Observed::Ended(ended) = gentle.observe(JobRef::from(&counts)).await.expect("an answer") {
             return Some(ended);
@@ -177,7 +184,7 @@ async fn what_is_no_flink_is_named() {
         }
     });
     let folder = tempfile::tempdir().expect("a folder");
-    let list = engine(folder.path(), &url, None).list("fg-").await;
+    let list = engine(folder.path(), &url, |_| {}).list("fg-").await;
     let why = list.expect_err("no Flink").to_string();
     assert!(why.contains("does not answer as the Flink JobManager does") && why.contains(&url), "{why}");
 }

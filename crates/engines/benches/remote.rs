@@ -110,6 +110,7 @@ fn flink(folder: &Path, jobs: usize) -> Result<Case, String> {
         max_running: None,
         stop_with_savepoint: None,
         shows_stdout: false,
+        python: None,
     };
     let engine = Arc::new(Remote::new(Flink::new(Rest::new(rest)?, settings), remote(folder)));
     let list = format!("{}/jobs/overview", service.url());

@@ -25,6 +25,7 @@ mod serve;
 mod servers;
 mod signing;
 mod spark_clusters;
+mod spark_masters;
 mod sql;
 mod staged_data;
 mod stores;

@@ -9,6 +9,7 @@ pub mod program;
 pub mod proxy;
 pub mod s3;
 mod service;
+pub mod spark_master;
 pub mod storm;
 pub mod swift;
 pub mod tls;

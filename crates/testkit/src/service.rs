@@ -5,7 +5,12 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
 };
 
-use axum::Router;
+use axum::{
+    Router,
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use futures::stream;
 use tokio::sync::oneshot;
 
 /// A port that is taken, before anybody answers there.
@@ -45,4 +50,9 @@ impl Port {
         });
         Ok(Service { _end: end })
     }
+}
+
+/// An answer that breaks off.
+pub(crate) fn broken() -> Response {
+    Body::from_stream(stream::iter([Err::<Vec<u8>, _>(io::Error::other("told so"))])).into_response()
 }

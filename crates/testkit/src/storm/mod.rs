@@ -14,15 +14,13 @@ use std::{
 
 use axum::{
     Json, Router,
-    body::Body,
     extract::{Request, State},
     http::{Method, StatusCode},
     response::{IntoResponse, Response},
 };
-use futures::stream;
 use serde_json::{Value, json};
 
-use crate::service::{Port, Service};
+use crate::service::{Port, Service, broken};
 
 /// The stand-in: `storm jar [-c k=v].. [--jars J] JAR CLASS NAME ARGS..` as Storm's client takes it, with words for its JVM in
 /// `STORM_JAR_JVM_OPTS`. Its class is not run; it submits a topology of the name, which for Pyleus stands in the jar.
@@ -256,11 +254,6 @@ impl Held {
         let operation = operation.split('/').next();
         Json(json!({"topologyOperation": operation, "topologyId": id, "status": "success"})).into_response()
     }
-}
-
-/// An answer that breaks off.
-fn broken() -> Response {
-    Body::from_stream(stream::iter([Err::<Vec<u8>, _>(io::Error::other("told so"))])).into_response()
 }
 
 fn failed(error: &str, message: &str) -> Response {

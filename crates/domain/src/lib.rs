@@ -3,6 +3,7 @@
 //! Every other crate speaks in these types. What a request means is in `app`, how it is stored in `db`, how it looks on
 //! the wire in `api`.
 
+pub mod address;
 pub mod binary;
 pub mod caller;
 pub mod cluster;

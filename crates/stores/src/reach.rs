@@ -8,11 +8,12 @@
 use std::{
     error::Error,
     fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
+use foggara_domain::address::{Special, embedded, special};
 use reqwest::{
     ClientBuilder,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -85,7 +86,7 @@ impl Reach {
 
     fn check_address(&self, address: IpAddr, port: u16) -> Result<(), Forbidden> {
         let listed = |allowed: &Allowed| allowed.holds(address) && allowed.port.is_none_or(|own| own == port);
-        match kind(address) {
+        match special(address) {
             Some(kind) if !self.0.iter().any(listed) => Err(refused(&address.to_string(), address, kind)),
             _ => Ok(()),
         }
@@ -112,7 +113,7 @@ impl Reach {
         for address in addresses {
             // The port is not known here, so that an address that is listed with a port counts only where a url names it.
             let listed = |allowed: &Allowed| allowed.port.is_none() && allowed.holds(address.ip());
-            match kind(address.ip()) {
+            match special(address.ip()) {
                 Some(kind) if !self.0.iter().any(listed) => fault = Some(refused(name, address.ip(), kind)),
                 _ => left.push(address),
             }
@@ -166,7 +167,7 @@ pub(crate) fn allowed_step(from: Option<&Url>, to: &Url) -> Result<(), Forbidden
     }
 }
 
-fn refused(name: &str, address: IpAddr, kind: &str) -> Forbidden {
+fn refused(name: &str, address: IpAddr, kind: Special) -> Forbidden {
     let shown = address.to_string();
     let what = if name == shown { shown } else { format!("{name} is {shown}, which") };
     Forbidden(format!("{what} is {kind}: jobs may not reach it unless [stores.http] allow names it"))
@@ -218,41 +219,6 @@ impl Allowed {
 /// Without the dot that ends a name of the root zone.
 fn plain(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
-}
-
-/// The IPv4 address that an IPv6 address means: mapped, compatible, by NAT64 or by 6to4.
-fn embedded(address: IpAddr) -> Option<IpAddr> {
-    let IpAddr::V6(address) = address else { return None };
-    let of = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low)));
-    match address.segments() {
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(of(high, low)),
-        [0x2002, high, low, ..] => Some(of(high, low)),
-        _ => None,
-    }
-}
-
-/// What an address is, if it is not for jobs.
-fn kind(address: IpAddr) -> Option<&'static str> {
-    const EC2: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-    /// Alibaba Cloud's and Azure's, which lie in networks that are otherwise nothing special.
-    const METADATA: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16)];
-    match embedded(address).unwrap_or(address) {
-        IpAddr::V4(address) => match address.octets() {
-            [127, ..] => Some("an address of this host (loopback)"),
-            [0, ..] => Some("an unspecified address"),
-            [169, 254, ..] => Some("a link-local address, as metadata services of clouds have"),
-            [224..=239, ..] | [255, 255, 255, 255] => Some("a multicast or broadcast address"),
-            _ if METADATA.contains(&address) => Some("the metadata service of a cloud"),
-            _ => None,
-        },
-        IpAddr::V6(address) if address.is_loopback() => Some("an address of this host (loopback)"),
-        IpAddr::V6(address) if address.is_unspecified() => Some("an unspecified address"),
-        IpAddr::V6(address) if address.is_unicast_link_local() => Some("a link-local address"),
-        IpAddr::V6(address) if address.is_multicast() => Some("a multicast address"),
-        IpAddr::V6(EC2) => Some("the metadata service of a cloud"),
-        IpAddr::V6(_) => None,
-    }
 }
 
 /// The system's resolver, and the rule after it.

@@ -16,6 +16,7 @@ use super::{
     tls::{self, Tls},
     wire::Line,
 };
+use crate::remote::reach;
 
 /// How long a connection may take to come about.
 pub(super) const CONNECT: Duration = Duration::from_secs(5);
@@ -38,7 +39,8 @@ type Halves = (Box<dyn Read + Send>, Box<dyn Write + Send>);
 pub(super) fn open(address: &Address, login: &Login, patience: Duration) -> Result<Line, String> {
     let server = address.server();
     let unreachable = |error: &io::Error| format!("{server} cannot be reached: {error}");
-    let mut found = (address.host.as_str(), address.port).to_socket_addrs().map_err(|error| unreachable(&error))?;
+    let found = (address.host.as_str(), address.port).to_socket_addrs().map_err(|error| unreachable(&error))?;
+    let mut found = reach::of_rule(&address.host, found).map_err(|error| unreachable(&error))?.into_iter();
     let mut connected = Err(io::Error::other("its name has no address"));
     while let (Err(_), Some(socket)) = (&connected, found.next()) {
         connected = TcpStream::connect_timeout(&socket, CONNECT);

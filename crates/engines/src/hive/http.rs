@@ -6,15 +6,16 @@ use foggara_domain::Secret;
 use reqwest::{
     Client, StatusCode,
     header::{ACCEPT, CONTENT_TYPE},
-    redirect::Policy,
 };
 use tokio::runtime::{Builder, Runtime};
+use url::Url;
 
 use super::{
     address::{Address, Login},
     connection::{CONNECT, not_let_in},
     tls,
 };
+use crate::remote::reach;
 
 /// Thrift's binary protocol as a type of content.
 const THRIFT: &str = "application/x-thrift";
@@ -33,22 +34,21 @@ pub(super) struct Http {
 impl Http {
     /// Checks the settings; nothing is sent. An answer may take `patience`.
     pub fn new(address: &Address, path: &str, login: &Login, patience: Duration) -> Result<Self, String> {
-        let client = Client::builder()
+        let client = reach::client()
             .tls_backend_preconfigured(tls::config(address.ca_file.as_deref())?)
             .connect_timeout(CONNECT)
-            .timeout(patience)
-            // A credential goes along.
-            .redirect(Policy::none())
-            .no_proxy();
+            .timeout(patience);
         let client = client.build().map_err(|error| format!("cannot make an HTTP client: {error}"))?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("cannot make a runtime: {error}"))?;
         let scheme = if address.tls { "https" } else { "http" };
         let host = if address.host.contains(':') { format!("[{}]", address.host) } else { address.host.clone() };
+        let url = format!("{scheme}://{host}:{}/{path}", address.port);
+        reach::check(&Url::parse(&url).map_err(|error| format!("{url}: {error}"))?)?;
         Ok(Self {
             client,
             runtime,
-            url: format!("{scheme}://{host}:{}/{path}", address.port),
+            url,
             host: address.host.clone(),
             user: login.user.clone(),
             password: login.password.clone(),

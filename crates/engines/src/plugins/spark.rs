@@ -23,13 +23,14 @@ use foggara_domain::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use super::metastore::{METASTORE, METASTORE_TEXT, metastore};
 use crate::{
     Ability, Engine,
     local::{Local, LocalSettings, SparkCluster, SqlSettings, spark_home},
     plugin::{Binding, ConfigItem, ConfigKind, Description, HostSize, Look, Plugin, Proof, setting},
-    remote::{Remote, RemoteSettings},
+    remote::{Remote, RemoteSettings, reach},
     spark_rest::SparkRest,
 };
 
@@ -171,7 +172,7 @@ impl SparkPlugin {
                 },
             ],
         };
-        let http = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().map_err(io::Error::other)?;
+        let http = reach::client().timeout(PATIENCE).build().map_err(io::Error::other)?;
         Ok(Self { any: Local::new(settings.clone())?, settings, remote, description, http })
     }
 
@@ -201,6 +202,11 @@ impl SparkPlugin {
             && !page.starts_with("http://")
         {
             return Err(format!("the setting spark.web_ui is '{page}'; it looks like http://host:8080"));
+        }
+        for page in Self::web_ui(cluster).into_iter().flat_map(|pages| pages.split(',')) {
+            let url =
+                Url::parse(page.trim()).map_err(|error| format!("the setting spark.web_ui: '{page}': {error}"))?;
+            reach::check(&url).map_err(|why| format!("the setting spark.web_ui: {why}"))?;
         }
         if cluster.node_groups.iter().any(|group| group.count > 0 && (group.runs(MASTER) || group.runs(WORKER))) {
             return Err("the setting spark.master names a cluster that runs elsewhere, so its node groups can start no master and no \
@@ -257,6 +263,7 @@ impl SparkPlugin {
 
     async fn ask(&self, page: &str) -> Result<MasterState, String> {
         let url = format!("{}/json/", page.trim_end_matches('/'));
+        reach::check(&Url::parse(&url).map_err(|error| format!("{url}: {error}"))?)?;
         let answer = self.http.get(&url).send().await.map_err(|error| format!("{url}: {}", error.without_url()))?;
         let text = answer.text().await.map_err(|error| format!("{url}: {}", error.without_url()))?;
         serde_json::from_str(&text).map_err(|_| format!("{url} does not answer as a Spark master does"))
@@ -264,19 +271,29 @@ impl SparkPlugin {
 
     async fn look_external(&self, cluster: &Cluster, master: &str) -> Look {
         let (health, words) = match Self::web_ui(cluster) {
-            Some(page) => match self.ask(page).await {
-                Ok(state) if state.status == "ALIVE" => {
-                    let alive = state.workers.iter().filter(|worker| worker.state == "ALIVE").count();
-                    let health = if alive > 0 { Health::Green } else { Health::Yellow };
-                    (health, format!("the master {} is alive and has {alive} workers", state.url))
+            Some(pages) => {
+                // Several masters: the one that leads speaks for all, and where none does, the last one says why.
+                let mut outcome = (Health::Red, "no page of the master is given".to_owned());
+                for page in pages.split(',').map(str::trim).filter(|page| !page.is_empty()) {
+                    outcome = match self.ask(page).await {
+                        Ok(state) if state.status == "ALIVE" => {
+                            let alive = state.workers.iter().filter(|worker| worker.state == "ALIVE").count();
+                            let health = if alive > 0 { Health::Green } else { Health::Yellow };
+                            (health, format!("the master {} is alive and has {alive} workers", state.url))
+                        }
+                        Ok(state) => (Health::Red, format!("the master {} is {}", state.url, state.status)),
+                        Err(why) => (Health::Red, why),
+                    };
+                    if outcome.0 != Health::Red {
+                        break;
+                    }
                 }
-                Ok(state) => (Health::Red, format!("the master {} is {}", state.url, state.status)),
-                Err(why) => (Health::Red, why),
-            },
+                outcome
+            }
             None => {
                 let mut outcome = (Health::Red, format!("no master of {master} can be reached"));
                 for host in master.trim_start_matches("spark://").split(',') {
-                    let reached = tokio::time::timeout(PATIENCE, tokio::net::TcpStream::connect(host)).await;
+                    let reached = tokio::time::timeout(PATIENCE, reach::connect(host)).await;
                     if matches!(reached, Ok(Ok(_))) {
                         outcome = (Health::Green, format!("{host} takes connections"));
                         break;

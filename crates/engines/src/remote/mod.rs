@@ -4,6 +4,7 @@
 //! and logs that are kept when the job is over, since the service forgets them. What is their own is a [`Service`]: how the list
 //! is read, how a job is submitted so that it is found by its tag, how it is killed.
 
+pub(crate) mod reach;
 pub mod rest;
 pub mod speech;
 pub mod spnego;

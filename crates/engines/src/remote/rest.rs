@@ -1,6 +1,6 @@
 //! A client for the REST of engines: several addresses of one service, of which one is active; log-in; errors that say which
 //! address answered what. Redirects are not followed, since a credential would go along: an address that redirects is taken as not
-//! the active one.
+//! the active one. No address may be one of those that reach.rs names.
 
 use std::{
     error::Error,
@@ -17,12 +17,12 @@ use foggara_domain::Secret;
 use reqwest::{
     Certificate, Client, Method, RequestBuilder, Response, StatusCode,
     header::{AUTHORIZATION, COOKIE},
-    redirect::Policy,
 };
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::{
+    reach,
     speech::{Followed, Speech},
     spnego::Spnego,
 };
@@ -108,11 +108,9 @@ impl Rest {
         if bases.is_empty() {
             return Err(format!("no address of {} is given; it looks like http://host:port", settings.service));
         }
-        let mut client = Client::builder()
+        let mut client = reach::client()
             .connect_timeout(CONNECT)
             .timeout(ANSWER)
-            .redirect(Policy::none())
-            .no_proxy()
             .user_agent(concat!("foggara/", env!("CARGO_PKG_VERSION")));
         if let Some(file) = &settings.ca_file {
             let pem = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -307,6 +305,7 @@ fn base(text: &str) -> Result<Url, String> {
             url.host_str().unwrap_or("")
         ));
     }
+    reach::check(&url)?;
     Ok(url)
 }
 

@@ -16,7 +16,7 @@ use super::{TARGET, WORKER, smallest_worker};
 use crate::{
     local::{LocalSettings, private, python_of_spark},
     plugin::setting,
-    remote::rest::Auth,
+    remote::{reach, rest::Auth},
     spark_rest::{Files, SparkRestSettings, new_secret, token},
 };
 
@@ -79,6 +79,9 @@ pub(super) fn check_external(cluster: &Cluster) -> Result<(), String> {
         let is_http = |url: &str| Url::parse(url.trim()).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
         if !given.split(',').all(is_http) {
             return Err(format!("the setting spark.{name} is '{given}'; it looks like {like}"));
+        }
+        for url in given.split(',').filter_map(|url| Url::parse(url.trim()).ok()) {
+            reach::check(&url).map_err(|why| format!("the setting spark.{name}: {why}"))?;
         }
     }
     files(cluster).map(|_| ())

@@ -21,13 +21,19 @@ use foggara_engines::{
     Engine, JobRef, Observed, Plugin,
     flink::{Flink, FlinkSettings, job_id},
     local::{CopySettings, LocalSettings, SqlSettings},
-    plugins::{storm::StormPlugin, yarn::YarnPlugin},
+    plugins::{kubernetes::KubernetesPlugin, storm::StormPlugin, yarn::YarnPlugin},
     remote::{
         Remote, RemoteSettings,
         rest::{Auth, Rest, RestSettings},
     },
 };
-use foggara_testkit::{api::http, flink::FlinkList, storm::FakeStorm, yarn::FakeYarn};
+use foggara_testkit::{
+    api::http,
+    flink::FlinkList,
+    kubernetes::{ACCOUNT, FakeKubernetes, NAMESPACE},
+    storm::FakeStorm,
+    yarn::FakeYarn,
+};
 use serde_json::{Value, json};
 
 /// What every tag begins with.
@@ -116,6 +122,18 @@ fn flink(folder: &Path, jobs: usize) -> Result<Case, String> {
     let list = format!("{}/jobs/overview", service.url());
     let change = move |tag: &Tag| service.set_state(&job_id(tag), "FINISHED");
     Ok(Case { name: "flink", engine, change: Box::new(change), list: Some(list) })
+}
+
+/// Kept by a watch: its whole list is the reference all the same.
+fn kubernetes(folder: &Path, jobs: usize) -> Result<Case, String> {
+    let fake = FakeKubernetes::start().map_err(|error| error.to_string())?;
+    fake.fill(PREFIX, (0..jobs).map(|number| tag(number).to_string()));
+    let settings =
+        json!({"server": fake.url(), "namespace": NAMESPACE, "service_account": ACCOUNT, "image": "spark:4"});
+    let engine = KubernetesPlugin::new(remote(folder)).engine(&cluster("kubernetes", &settings))?;
+    let list = format!("{}/api/v1/namespaces/{NAMESPACE}/pods", fake.url());
+    let change = move |tag: &Tag| fake.end(tag.as_str(), 0, "Completed");
+    Ok(Case { name: "kubernetes", engine, change: Box::new(change), list: Some(list) })
 }
 
 /// Seconds of processor time of the client's threads.
@@ -216,7 +234,7 @@ fn main() -> Result<(), String> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime =
         runtime.worker_threads(2).thread_name(CLIENT).enable_all().build().map_err(|error| error.to_string())?;
-    for case in [yarn, storm, flink] {
+    for case in [yarn, storm, flink, kubernetes] {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let case = case(folder.path(), jobs)?;
         runtime

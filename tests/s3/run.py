@@ -65,7 +65,7 @@ class Place:
         keys = {"fs.s3a.access.key": ACCESS, "fs.s3a.secret.key": SECRET, "fs.s3a.endpoint": self.endpoint}
         plan = {"kind": "dist_cp", "sources": [source], "destination": destination, "options": chosen, "settings": keys, "project": ""}
         stores = {"roots": [str(self.root)], "allow": ["127.0.0.1"], "block": BLOCK}
-        task.write_text(json.dumps({"plan": plan, "stores": stores, "fault": str(fault)}))
+        task.write_text(json.dumps({"plan": plan, "stores": stores, "fault": str(fault), "progress": str(self.folder / "progress")}))
         return subprocess.Popen([PROGRAM, "distcp", "--task", str(task)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={})
 
     def copy(self, source, destination, **options):

@@ -41,7 +41,7 @@ class Place:
         if segment:
             words["segment"] = str(segment)
         stores = {"roots": [str(self.root)], "s3": {}, "swift": words, "block": block}
-        task.write_text(json.dumps({"plan": plan, "stores": stores, "fault": str(fault)}))
+        task.write_text(json.dumps({"plan": plan, "stores": stores, "fault": str(fault), "progress": str(self.folder / "progress")}))
         return subprocess.Popen([PROGRAM, "distcp", "--task", str(task)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={})
 
     def copy(self, source, destination, password=real.PASSWORD, **options):

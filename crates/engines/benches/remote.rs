@@ -1,5 +1,5 @@
 //! How long engines that are services elsewhere take to notice a change among ten thousand jobs (issue "Every engine", status by one
-//! list or a watch): `cargo bench -p foggara-engines --bench remote [-- JOBS [SECONDS]]`.
+//! list or a watch): `cargo bench -p foggara-engines --bench remote [-- JOBS [SECONDS] [ENGINE..]]`.
 //!
 //! Each engine is asked for every job once per second, as the owner of a cluster asks, while jobs change at odd moments. The services
 //! are the fakes of testkit in this process, for Flink a list in the shape of its documentation; the client's threads have a name, so
@@ -234,7 +234,11 @@ fn main() -> Result<(), String> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime =
         runtime.worker_threads(2).thread_name(CLIENT).enable_all().build().map_err(|error| error.to_string())?;
-    for case in [yarn, storm, flink, kubernetes] {
+    let cases: [(&str, fn(&Path, usize) -> Result<Case, String>); 4] =
+        [("yarn", yarn), ("storm", storm), ("flink", flink), ("kubernetes", kubernetes)];
+    let named = |name: &str| std::env::args().any(|word| word == name);
+    let all = !cases.iter().any(|(name, _)| named(name));
+    for (_, case) in cases.into_iter().filter(|(name, _)| all || named(name)) {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let case = case(folder.path(), jobs)?;
         runtime

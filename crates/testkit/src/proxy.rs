@@ -160,8 +160,17 @@ async fn serve(mut asker: TcpStream, inner: Arc<Mutex<Inner>>) -> io::Result<()>
     }
     let rewritten = inner.lock().unwrap_or_else(PoisonError::into_inner).rewritten.clone();
     let answer = rewritten.iter().fold(answer, |bytes, rewrite| rewrite.apply(bytes));
-    asker.write_all(&answer).await?;
+    asker.write_all(&told_to_close(answer)).await?;
     asker.shutdown().await
+}
+
+/// The answer with the word that its connection is closed after it. Not every service says so where it was asked for it (Flink does not),
+/// and whoever asked would send the next request into a connection that is just being closed.
+fn told_to_close(mut answer: Vec<u8>) -> Vec<u8> {
+    if let Some(end) = answer.windows(2).position(|window| window == b"\r\n") {
+        answer.splice(end..end, *b"\r\nconnection: close");
+    }
+    answer
 }
 
 /// A request with its body, and with the wish that the connection be closed after it.

@@ -164,7 +164,7 @@ impl Held {
         };
         let from = part("offset")?.parse::<usize>().ok()?.min(text.len());
         let to = from.saturating_add(part("byteLength")?.parse().ok()?).min(text.len());
-        Some(format!("==== Bytes {from}-{to} of {} of /spark/work/stderr ====\n{}", text.len(), &text[from..to]))
+        Some(format!("==== Bytes {from}-{to} of {} of /var/spark/stderr ====\n{}", text.len(), &text[from..to]))
     }
 }
 

@@ -53,6 +53,9 @@ struct Case {
     list: Option<String>,
 }
 
+/// Starts the service with so many jobs, with a folder of its own.
+type Make = fn(&Path, usize) -> Result<Case, String>;
+
 fn tag(number: usize) -> Tag {
     Tag::from(format!("{PREFIX}-{number}-1"))
 }
@@ -234,8 +237,7 @@ fn main() -> Result<(), String> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime =
         runtime.worker_threads(2).thread_name(CLIENT).enable_all().build().map_err(|error| error.to_string())?;
-    let cases: [(&str, fn(&Path, usize) -> Result<Case, String>); 4] =
-        [("yarn", yarn), ("storm", storm), ("flink", flink), ("kubernetes", kubernetes)];
+    let cases: [(&str, Make); 4] = [("yarn", yarn), ("storm", storm), ("flink", flink), ("kubernetes", kubernetes)];
     let named = |name: &str| std::env::args().any(|word| word == name);
     let all = !cases.iter().any(|(name, _)| named(name));
     for (_, case) in cases.into_iter().filter(|(name, _)| all || named(name)) {

@@ -84,6 +84,13 @@ async fn a_lost_submission_is_launch_unknown_and_never_sent_again() -> Result<()
     let asked = place.master.asked();
     until("the master is asked again", LONG, || async { (place.master.asked() > asked + 3).then_some(()) }).await?;
     assert_eq!(place.master.creates().len(), 1, "it was sent once");
+
+    // The submission has its effect after all: the driver of a record that is gone has to go too.
+    place.master.let_through();
+    until("the late driver is killed", LONG, || async { (place.master.states() == ["KILLED"]).then_some(()) })
+        .await
+        .with_context(|| place.world.server.log())?;
+    assert_eq!(place.master.creates().len(), 1, "it was sent once");
     Ok(())
 }
 

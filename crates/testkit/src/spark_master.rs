@@ -36,6 +36,8 @@ struct Held {
     drivers: BTreeMap<String, Driver>,
     /// Submissions are taken, and neither answered nor obeyed.
     holds_back: bool,
+    /// Those that were taken so.
+    held_back: Vec<Value>,
     /// Bodies of all submissions, those too that were refused.
     creates: Vec<Value>,
     kills: Vec<String>,
@@ -62,6 +64,7 @@ impl FakeSparkMaster {
             status: status.to_owned(),
             drivers: BTreeMap::new(),
             holds_back: false,
+            held_back: Vec::new(),
             creates: Vec::new(),
             kills: Vec::new(),
             asked: 0,
@@ -86,6 +89,15 @@ impl FakeSparkMaster {
     /// From now on submissions are taken, and neither answered nor obeyed.
     pub fn hold_back(&self) {
         lock(&self.held).holds_back = true;
+    }
+
+    /// Obeys what was held back, though nobody was answered; from now on submissions are answered too.
+    pub fn let_through(&self) {
+        let mut held = lock(&self.held);
+        held.holds_back = false;
+        for request in std::mem::take(&mut held.held_back) {
+            held.accept(request);
+        }
     }
 
     /// Gives all drivers that run another state: `FINISHED`, `FAILED`.
@@ -125,15 +137,8 @@ impl Held {
     }
 
     fn create(&mut self, request: Value) -> Response {
-        self.creates.push(request.clone());
-        if self.status != "ALIVE" {
-            let words = format!(
-                "Current state is not alive: {}. Can only accept driver submissions in ALIVE state.",
-                self.status
-            );
-            return said(json!({"success": false, "message": words}));
-        }
         if self.holds_back {
+            self.held_back.push(request);
             return broken();
         }
         let id = self.accept(request);
@@ -178,13 +183,21 @@ async fn answer(State((url, held)): State<(String, Arc<Mutex<Held>>)>, request: 
     let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap_or_default();
     let mut held = lock(&held);
     held.asked += 1;
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if path.ends_with("/create") {
+        held.creates.push(body.clone());
+    }
+    if path.starts_with("/v1/submissions/") && held.status != "ALIVE" {
+        let words = format!("Current state is not alive: {}. Can only do this in ALIVE state.", held.status);
+        return said(json!({"success": false, "message": words}));
+    }
     match (&method, path.trim_end_matches('/')) {
         (&Method::GET, "/json") => said(held.list(&url)),
         (&Method::GET, "/log") => match held.log(&query) {
             Some(text) => text.into_response(),
             None => StatusCode::NOT_FOUND.into_response(),
         },
-        (&Method::POST, "/v1/submissions/create") => held.create(serde_json::from_slice(&body).unwrap_or_default()),
+        (&Method::POST, "/v1/submissions/create") => held.create(body),
         (&Method::POST, path) if path.starts_with("/v1/submissions/kill/") => {
             let id = path.rsplit('/').next().unwrap_or_default().to_owned();
             held.kills.push(id.clone());

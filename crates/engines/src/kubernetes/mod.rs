@@ -88,8 +88,8 @@ pub struct Kubernetes {
     api: Arc<Api>,
     watch: Watch,
     mirrors: Mirrors,
-    /// When a pod that ended may go: long after this process came to know it (after a long pause nobody has read it yet), or at once
-    /// when it was released.
+    /// When a pod that ended may go: long after this process came to know it (after a long pause nobody has read it yet), or soon again
+    /// when it was released and may still be there.
     ended: Mutex<BTreeMap<String, Instant>>,
 }
 
@@ -300,10 +300,12 @@ impl Service for Kubernetes {
         }
     }
 
-    /// The next round deletes the pod.
-    fn release(&self, job: JobRef<'_>) {
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.insert(job.tag.to_string(), Instant::now());
+    /// Deletes the pod. When that fails, a later round does it ([`Kubernetes::tidy`]).
+    async fn release(&self, job: JobRef<'_>) -> Result<(), EngineError> {
+        let again = Instant::now() + AGAIN;
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).insert(job.tag.to_string(), again);
+        self.mirrors.drop(job.tag.as_str());
+        self.api.delete_pod(job.tag.as_str(), None).await
     }
 
     async fn forget(&self, job: JobRef<'_>) -> Result<(), EngineError> {

@@ -75,6 +75,8 @@ enum State {
     Begun,
     /// It is told what changes; there was a sign of life then.
     Follows(Instant),
+    /// There is a list of an attempt that was begun then, and no watch could be had after it: the next begins when somebody asks.
+    Listed(Instant),
     /// An attempt that was begun then failed; the next begins when somebody asks.
     Failed(Instant, EngineError),
     /// There is a pause, since attempts come to nothing.
@@ -91,7 +93,7 @@ impl<V: Clone> Side<V> {
         match &self.state {
             State::Begun => false,
             State::Follows(heard) => heard.elapsed() <= silence,
-            State::Failed(begun, _) => *begun >= since,
+            State::Listed(begun) | State::Failed(begun, _) => *begun >= since,
             State::Rests(_) => true,
         }
     }
@@ -179,7 +181,7 @@ async fn answer<V: Clone>(
     let side = side.wait_for(|side| side.answers(since, silence)).await.ok()?;
     Some(match &side.state {
         State::Failed(_, error) | State::Rests(error) => Err(error.clone()),
-        State::Begun | State::Follows(_) => Ok(side.pods.clone()),
+        State::Begun | State::Follows(_) | State::Listed(_) => Ok(side.pods.clone()),
     })
 }
 
@@ -200,6 +202,8 @@ enum Watched {
     InVain(EngineError),
     /// The version is not known any more.
     Forgotten,
+    /// It was refused after a list that is told: who may not watch lists each time.
+    Refused,
 }
 
 impl Follower {
@@ -221,10 +225,11 @@ impl Follower {
                     version = None;
                     EngineError::Unreachable("the API server has forgotten where the watch of pods was".to_owned())
                 }
-                Err(error) => {
+                unwatched => {
                     // Whoever was away may come back as of another time: a version of before says nothing to it.
                     version = None;
-                    tell.send_modify(|side| side.state = State::Failed(begun, error));
+                    let state = unwatched.map_or_else(|error| State::Failed(begun, error), |_| State::Listed(begun));
+                    tell.send_modify(|side| side.state = state);
                     let again = self.asks.wait_for(|asked| *asked > begun);
                     if !matches!(tokio::time::timeout(idle, again).await, Ok(Ok(_))) {
                         return;
@@ -251,6 +256,7 @@ impl Follower {
         keep: fn(&Pod) -> Option<V>,
     ) -> Result<Watched, EngineError> {
         let begun = Instant::now();
+        let lists = version.is_none();
         let at = match version {
             Some(version) => version,
             None => {
@@ -262,9 +268,14 @@ impl Follower {
             }
         };
         let begun = Instant::now();
-        let mut heard = match self.api.watch(&self.which, &self.installation, at, self.length).await? {
-            Some(heard) => heard,
-            None => return Ok(Watched::Forgotten),
+        let mut heard = match self.api.watch(&self.which, &self.installation, at, self.length).await {
+            Ok(Some(heard)) => heard,
+            Ok(None) => return Ok(Watched::Forgotten),
+            Err(error) if lists => {
+                tracing::debug!(pods = ?self.which, "there is a list and no watch after it: {error}");
+                return Ok(Watched::Refused);
+            }
+            Err(error) => return Err(error),
         };
         tell.send_modify(|side| side.state = State::Follows(Instant::now()));
         let mut served = false;

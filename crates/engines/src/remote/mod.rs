@@ -135,8 +135,9 @@ pub trait Service: Send + Sync {
     async fn log(&self, job: JobRef<'_>, stream: Stream, offset: u64, limit: usize) -> Result<LogPiece, EngineError>;
 
     /// The end of a job that was stopped is stored and so are its logs, if anybody may read them: the service need not have it any more.
-    fn release(&self, job: JobRef<'_>) {
+    async fn release(&self, job: JobRef<'_>) -> Result<(), EngineError> {
         let _ = job;
+        Ok(())
     }
 
     /// Removes what this side keeps of a job.
@@ -411,10 +412,10 @@ impl<S: Service> Engine for Remote<S> {
 
     /// A log that could not be kept is still read from the service, which then keeps the job as long as one that ended by itself.
     async fn release(&self, job: JobRef<'_>, logs: bool) -> Result<(), EngineError> {
-        if !logs || self.logs_folder(job.tag).join(KEPT).exists() {
-            self.service.release(job);
+        if logs && !self.logs_folder(job.tag).join(KEPT).exists() {
+            return Ok(());
         }
-        Ok(())
+        self.service.release(job).await
     }
 
     async fn forget(&self, job: JobRef<'_>) -> Result<(), EngineError> {

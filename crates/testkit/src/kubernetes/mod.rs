@@ -131,7 +131,9 @@ impl FakeKubernetes {
 
     /// The names of the pods that are there.
     pub fn pods(&self) -> Vec<String> {
-        lock(&self.held).pods.keys().cloned().collect()
+        let mut held = lock(&self.held);
+        held.work();
+        held.pods.keys().cloned().collect()
     }
 
     /// A pod.

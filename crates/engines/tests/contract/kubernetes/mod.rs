@@ -377,7 +377,7 @@ async fn rights_that_are_missing_are_named() {
     // Without a watch each look is a list.
     rig.fake.deny("watch pods");
     let unwatched = rig.restarted();
-    for _ in 0..2 {
+    for _ in 0..50 {
         assert_eq!(unwatched.list(&rig.place.prefix).await, Ok(vec![]));
     }
     assert_eq!(service.lacks().await, Ok(vec!["watch pods".to_owned(), "create secrets".to_owned()]));

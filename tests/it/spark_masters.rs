@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use foggara_testkit::{
+    program::Server,
     s3::{ACCESS_KEY, FakeS3, SECRET_KEY},
     spark_master::FakeSparkMaster,
     wait::until,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use crate::world::{LONG, On, World};
+use crate::world::{BINARY, LONG, World, log_in};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -22,6 +24,7 @@ struct Place {
     standby: FakeSparkMaster,
     master: FakeSparkMaster,
     template: String,
+    _dir: TempDir,
 }
 
 impl Place {
@@ -36,10 +39,19 @@ impl Place {
              rest = \"{both}\"\nweb_ui = \"{both}\"\nartifacts = \"s3a://jars/here\"\n",
             s3.endpoint()
         );
-        let world = World::start(On::Sqlite, &settings).await?;
+        let dir = tempfile::tempdir()?;
+        std::fs::write(dir.path().join("foggara.toml"), settings)?;
+        let mut server = Server::new(BINARY, dir.path());
+        // This host has neither Spark nor Java and needs none.
+        for variable in ["PATH", "SPARK_HOME", "JAVA_HOME"] {
+            server.set(variable, "/nothing/is/here");
+        }
+        server.start()?;
+        let api = log_in(&server).await?;
+        let world = World::of(server, api);
         let main = world.api.binary("app.jar", b"PK\x05\x06 the jar of a job").await?;
         let template = world.api.template("app", "Spark", &[&main], &[]).await?;
-        Ok(Self { world, s3, standby, master, template })
+        Ok(Self { world, s3, standby, master, template, _dir: dir })
     }
 
     async fn execute(&self) -> Result<String> {
@@ -122,6 +134,13 @@ async fn the_master_that_leads_is_found_and_waited_for_and_fetches_files_from_a_
     let url = format!("s3a://jars/{}", lies.first().context("its jar is not in the store")?);
     assert_eq!((&sent["appResource"], property(&sent, "spark.jars")), (&json!(url), url.as_str()), "{sent}");
     assert_eq!(sent["mainClass"], "test.Main");
+
+    // What the master does not run is refused at once.
+    let api = &place.world.api;
+    let sql = api.template("statement", "Hive", &[&api.binary("a.hql", b"SELECT 1").await?], &[]).await?;
+    let body = json!({"cluster_id": api.cluster("far").await?, "job_configs": {}});
+    let refused = api.call(Method::POST, &format!("/jobs/{sql}/execute"), Some(body)).await?.expect(400)?;
+    assert!(refused.to_string().contains("use one with spark.deploy = client"), "{refused}");
 
     // The same jar again lies there once, and is named again.
     let second = place.execute().await?;

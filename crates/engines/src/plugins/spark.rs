@@ -31,7 +31,7 @@ use crate::{
     local::{Local, LocalSettings, SparkCluster, SqlSettings, spark_home},
     plugin::{Binding, ConfigItem, ConfigKind, Description, HostSize, Look, Plugin, Proof, setting},
     remote::{Remote, RemoteSettings, reach},
-    spark_rest::SparkRest,
+    spark_rest::{self, SparkRest},
 };
 
 const TARGET: &str = "spark";
@@ -387,6 +387,14 @@ impl Plugin for SparkPlugin {
                 self.any.ability(kind)
             }
             _ => Ability::Never,
+        }
+    }
+
+    /// A cluster elsewhere that is used by REST needs no Spark on this host.
+    fn ability_of(&self, cluster: &Cluster, kind: PlanKind) -> Ability {
+        match (rest::is_on(cluster), Self::external(cluster), kind) {
+            (Ok(true), None, PlanKind::Spark) | (Ok(false) | Err(_), ..) => self.ability(kind),
+            (Ok(true), ..) => spark_rest::ability(kind),
         }
     }
 

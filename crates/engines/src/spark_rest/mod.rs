@@ -174,6 +174,18 @@ impl SparkRest {
     }
 }
 
+/// What a cluster that is used so runs.
+pub(crate) fn ability(kind: PlanKind) -> Ability {
+    match kind {
+        PlanKind::Spark => Ability::Yes,
+        PlanKind::Program | PlanKind::Sql | PlanKind::Presto | PlanKind::DistCp => Ability::Lacks(
+            "a Spark cluster with spark.deploy = rest runs Spark jobs only: use one with spark.deploy = client"
+                .to_owned(),
+        ),
+        _ => Ability::Never,
+    }
+}
+
 /// An answer of the submission server; what it refuses for what it is, and not for what it is about, had no effect.
 fn read(answer: &Answer) -> Result<Answered, EngineError> {
     match answer.status {
@@ -224,14 +236,7 @@ impl Service for SparkRest {
     }
 
     fn ability(&self, kind: PlanKind) -> Ability {
-        match kind {
-            PlanKind::Spark => Ability::Yes,
-            PlanKind::Program | PlanKind::Sql | PlanKind::Presto | PlanKind::DistCp => Ability::Lacks(
-                "a Spark cluster with spark.deploy = rest runs Spark jobs only: use one with spark.deploy = client"
-                    .to_owned(),
-            ),
-            _ => Ability::Never,
-        }
+        ability(kind)
     }
 
     fn max_running(&self) -> Option<usize> {

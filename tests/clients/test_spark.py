@@ -7,7 +7,10 @@ import secrets
 from server import binary, execute, name, on_a_command_line, output, tagged, until, wait_for
 
 START_WITHIN = 120
-QUICK = {"spark.ui.enabled": "false", "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+# As foggara_testkit::java has it.
+ARCHIVE = os.path.join(os.environ.get("SPARK_HOME", ""), "classes.jsa")
+JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable" + (f" -XX:SharedArchiveFile={ARCHIVE}" if os.path.isfile(ARCHIVE) else "")
+QUICK = {"spark.ui.enabled": "false", "spark.driver.extraJavaOptions": JAVA}
 MAIN = """\
 import hashlib, os, sys, time
 from pyspark.sql import SparkSession

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use foggara_testkit::{processes::tagged, wait};
+use foggara_testkit::{java::brief, processes::tagged, wait};
 use serde_json::{Value, json};
 
 use crate::world::{LONG, On, World};
@@ -61,11 +61,8 @@ async fn a_java_job_gets_options_arguments_and_its_class_path() -> Result<()> {
     Ok(())
 }
 
-const QUICK: [(&str, &str); 2] =
-    [("spark.ui.enabled", "false"), ("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")];
-
 pub fn quick(more: &[(&str, &str)]) -> Value {
-    QUICK
+    [("spark.ui.enabled", "false"), ("spark.driver.extraJavaOptions", &brief())]
         .iter()
         .chain(more)
         .map(|(key, value)| ((*key).to_owned(), json!(value)))

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use foggara_testkit::{
+    java::brief,
     processes::{shims, tagged},
     wait,
 };
@@ -44,8 +45,8 @@ async fn pyspark(world: &World) -> Result<String> {
 }
 
 fn quick() -> Value {
-    json!({"spark.ui.enabled": "false", "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-           "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC", "spark.executor.memory": "600m"})
+    json!({"spark.ui.enabled": "false", "spark.driver.extraJavaOptions": brief(),
+           "spark.executor.extraJavaOptions": brief(), "spark.executor.memory": "600m"})
 }
 
 /// Runs the job on a cluster; gives the master that it was told.

@@ -14,7 +14,7 @@ use crate::{
 fn configs() -> Value {
     json!({
         "spark.ui.enabled": "false",
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.driver.extraJavaOptions": foggara_testkit::java::brief(),
         "spark.sql.shuffle.partitions": "1",
         "foggara.sql.engine": "spark",
     })

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod flink;
+pub mod java;
 pub mod kubernetes;
 pub mod postgres;
 pub mod processes;

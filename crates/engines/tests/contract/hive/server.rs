@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foggara_testkit::java::brief;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 
@@ -48,7 +49,7 @@ impl Server {
         command.args(["--conf", "spark.driver.host=127.0.0.1", "--conf", "spark.driver.bindAddress=127.0.0.1"]);
         // A metastore takes most of its start, and nothing here is about one.
         command.args(["--conf", "spark.sql.catalogImplementation=in-memory"]);
-        command.args(["--driver-java-options", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC", "spark-internal"]);
+        command.args(["--driver-java-options", &brief(), "spark-internal"]);
         command.args(["--hiveconf", &format!("hive.server2.thrift.port={port}")]);
         command.args(["--hiveconf", "hive.server2.thrift.bind.host=127.0.0.1"]).args(more);
         command.env("SPARK_HOME", &home).env("SPARK_LOCAL_IP", "127.0.0.1").env("SPARK_LOCAL_DIRS", &dir);

@@ -12,7 +12,7 @@ use foggara_domain::Secret;
 use foggara_engines::spark_rest::{new_secret, token};
 use tempfile::TempDir;
 
-use foggara_testkit::wait;
+use foggara_testkit::{java::brief, wait};
 
 /// How long a process may take to start: 3 s alone, and more than 30 s were seen beside three builds.
 const START: Duration = Duration::from_secs(120);
@@ -128,7 +128,7 @@ impl Cluster {
             .args(args)
             .env("SPARK_LOCAL_IP", "127.0.0.1")
             .env("SPARK_DAEMON_MEMORY", "256m")
-            .env("SPARK_DAEMON_JAVA_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+            .env("SPARK_DAEMON_JAVA_OPTS", brief())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)

@@ -12,7 +12,10 @@ use foggara_engines::{
     remote::{Remote, RemoteSettings, rest::Auth},
     spark_rest::{Files, SparkRest, SparkRestSettings},
 };
-use foggara_testkit::proxy::{Proxy, Trick};
+use foggara_testkit::{
+    java::brief,
+    proxy::{Proxy, Trick},
+};
 
 use self::cluster::Cluster;
 use crate::{
@@ -28,8 +31,8 @@ fn small() -> BTreeMap<String, String> {
         ("spark.driver.memory", "500m"),
         ("spark.executor.memory", "500m"),
         ("spark.cores.max", "2"),
-        ("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"),
-        ("spark.executor.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"),
+        ("spark.driver.extraJavaOptions", &brief()),
+        ("spark.executor.extraJavaOptions", &brief()),
     ]
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
     .into()

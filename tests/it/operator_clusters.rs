@@ -27,7 +27,7 @@ impl Place {
         let (kubernetes, s3) = (FakeKubernetes::start()?, FakeS3::start(&["jars"])?);
         let server = kubernetes.url();
         let settings = format!(
-            "[stores.s3]\nendpoint = \"{}\"\naccess_key = \"{ACCESS_KEY}\"\nsecret_key = \"{SECRET_KEY}\"\n\
+            "[jobs]\nunknown_seconds = 4\n[stores.s3]\nendpoint = \"{}\"\naccess_key = \"{ACCESS_KEY}\"\nsecret_key = \"{SECRET_KEY}\"\n\
              [clusters.k8s]\nplugin = \"kubernetes\"\nserver = \"{server}\"\nnamespace = \"jobs\"\nservice_account = \"spark\"\nimage = \"spark:4\"\nartifacts = \"s3a://jars/here\"\n\
              [clusters.again]\nplugin = \"kubernetes\"\ndescription = \"the same address\"\nserver = \"{server}\"\nnamespace = \"jobs\"\nservice_account = \"spark\"\nimage = \"spark:4\"\n\
              [clusters.wrong]\nplugin = \"kubernetes\"\nserver = \"{server}\"\nnamespace = \"jobs\"\nservice_account = \"spark\"\nimage = \"spark:4\"\ncolour = \"blue\"\n",
@@ -149,6 +149,28 @@ async fn two_clusters_with_one_address_leave_each_other_alone() -> Result<()> {
     let row = place.world.wait(&one, &["FAILED"]).await?;
     assert_eq!(row["return_code"], "3", "{row}");
     Ok(())
+}
+
+/// Somebody deletes the pod: for a while nobody knows, and that is shown; then the job is lost. Who was told to stop it calls it gone.
+#[tokio::test]
+async fn a_forgotten_job_is_unknown_and_then_lost() -> Result<()> {
+    let place = Place::start().await?;
+    let (id, pod) = place.running("k8s").await?;
+    place.kubernetes.remove(&pod);
+    let unknown = || async {
+        let shown = place.world.api.own(&id).await.ok()?;
+        (shown["engine_state"] == "UNKNOWN").then_some(shown)
+    };
+    let shown = until("it is unknown", SOON, unknown).await?;
+    let row = place.world.api.execution(&id).await?;
+    assert_eq!((&shown["phase"], &row["info"]["status"]), (&json!("running"), &json!("RUNNING")), "{shown} {row}");
+    let row = place.world.wait(&id, &["FAILED"]).await?;
+    assert!(row["info"]["reason"].to_string().contains("lost: the engine does not know the job any more"), "{row}");
+
+    let (id, pod) = place.running("k8s").await?;
+    place.kubernetes.remove(&pod);
+    place.world.api.get(&format!("/job-executions/{id}/cancel")).await?;
+    place.world.wait(&id, &["KILLED"]).await.map(|_| ())
 }
 
 /// The service does not answer, the job is there; then it does not answer and the server dies.

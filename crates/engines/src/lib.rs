@@ -10,6 +10,7 @@
 pub mod failpoint;
 pub mod flink;
 pub mod hive;
+mod jars;
 pub mod kubernetes;
 pub mod local;
 mod missing;

@@ -15,5 +15,6 @@ pub mod storm;
 pub mod swift;
 pub mod tls;
 pub mod wait;
+pub mod web_page;
 pub mod webhdfs;
 pub mod yarn;

@@ -99,6 +99,8 @@ fn show(row: &Execution) -> Value {
         "output_id": row.output,
         "status": row.status(),
         "phase": row.phase.name(),
+        // The engine's own word; UNKNOWN when it does not know the job just now.
+        "engine_state": row.engine_state,
         "wish": row.wish,
         "reason": row.reason,
         "return_code": row.return_code,

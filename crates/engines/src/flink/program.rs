@@ -18,8 +18,6 @@ use crate::{
     local::{launcher, private},
 };
 
-/// Every zip file, and so every jar, begins with this.
-const ZIP: &[u8] = b"PK\x03\x04";
 /// The class that runs a script, and what it is made of. Its source is `java/io/foggara/FlinkSql.java`.
 const SQL: &str = "io.foggara.FlinkSql";
 const SQL_CLASSES: [(&str, &[u8]); 2] = [
@@ -75,7 +73,7 @@ pub async fn of(launch: &Launch<'_>, python: Option<&Path>, prints: bool) -> Res
         fault: None,
     };
     match Kind::of(&main.to_string_lossy()) {
-        Kind::Jar => Ok(Program { jar: jar(main).await?, ..plain }),
+        Kind::Jar => Ok(Program { jar: Bytes::from(read(main).await?), ..plain }),
         Kind::Sql => {
             let args = if prints { vec![] } else { vec!["silent".to_owned()] };
             let jar = sql(main, libs).await?;
@@ -104,15 +102,6 @@ async fn read(path: &Path) -> Result<Vec<u8>, EngineError> {
     tokio::fs::read(path).await.map_err(refused)
 }
 
-async fn jar(path: &Path) -> Result<Bytes, EngineError> {
-    let bytes = read(path).await?;
-    if !bytes.starts_with(ZIP) {
-        let name = name(path);
-        return Err(EngineError::Refused(format!("{name} is no jar: it does not begin as a zip file does")));
-    }
-    Ok(Bytes::from(bytes))
-}
-
 /// A script with what runs it. Flink takes jars below `lib` of a jar as the program's own.
 async fn sql(main: &Path, libs: &[PathBuf]) -> Result<Bytes, EngineError> {
     let text = String::from_utf8(read(main).await?);
@@ -126,7 +115,7 @@ async fn sql(main: &Path, libs: &[PathBuf]) -> Result<Bytes, EngineError> {
     let mut entries = vec![("statements".to_owned(), lines.join("\n").into_bytes())];
     entries.extend(SQL_CLASSES.map(|(name, bytes)| (name.to_owned(), bytes.to_vec())));
     for (number, lib) in libs.iter().enumerate() {
-        entries.push((format!("lib/{number}-{}", name(lib)), jar(lib).await?.to_vec()));
+        entries.push((format!("lib/{number}-{}", name(lib)), read(lib).await?));
     }
     Ok(Bytes::from(archive::jar(&entries).map_err(EngineError::Refused)?))
 }

@@ -6,7 +6,6 @@ use std::{
     collections::BTreeMap,
     fmt::Write,
     fs,
-    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -110,7 +109,7 @@ impl Client {
         fault: &Path,
     ) -> Result<Vec<String>, String> {
         let conf = conf_folder(workspace, settings)?;
-        let ByClass { classes, job } = ByClass::put(workspace, jars, settings, fault)?;
+        let ByClass { classes, job } = ByClass::put(workspace, settings, fault)?;
         let mut words = self.words(&[conf, classes], jars, BY_CLASS)?;
         words.push(job.display().to_string());
         Ok(words)
@@ -126,16 +125,8 @@ pub(super) struct ByClass {
 }
 
 impl ByClass {
-    /// Puts them into the workspace, after a look at the jars.
-    pub fn put(
-        workspace: &Path,
-        jars: &[PathBuf],
-        settings: &BTreeMap<String, String>,
-        fault: &Path,
-    ) -> Result<Self, String> {
-        for jar in jars {
-            check_jar(jar)?;
-        }
+    /// Puts them into the workspace.
+    pub fn put(workspace: &Path, settings: &BTreeMap<String, String>, fault: &Path) -> Result<Self, String> {
         let mut settings = settings.clone();
         settings.insert(FAULT.to_owned(), fault.display().to_string());
         settings.insert(PROGRESS.to_owned(), progress::file(fault).display().to_string());
@@ -233,20 +224,6 @@ fn conf_folder(workspace: &Path, settings: &BTreeMap<String, String>) -> Result<
     }
     private(&conf.join("log4j2.properties"), LOGGING.as_bytes())?;
     Ok(conf)
-}
-
-/// Java passes over a library that is no archive, and then misses its classes.
-fn check_jar(jar: &Path) -> Result<(), String> {
-    let named = jar.file_name().unwrap_or_default().to_string_lossy();
-    let mut head = [0u8; 2];
-    let read = fs::File::open(jar).and_then(|mut file| file.read(&mut head));
-    let length = read.map_err(|error| format!("cannot read {}: {error}", jar.display()))?;
-    if named.ends_with(".jar") && head[..length] != *b"PK" {
-        return Err(format!(
-            "{named} is no jar: it does not begin as a zip archive does. Was something else uploaded?"
-        ));
-    }
-    Ok(())
 }
 
 fn client_jars(folder: &Path) -> Result<Vec<PathBuf>, String> {

@@ -18,7 +18,7 @@ use super::{
     processes::Identity,
     unreadable,
 };
-use crate::{EngineError, Launch, Launched, failpoint};
+use crate::{EngineError, Launch, Launched, failpoint, jars};
 
 /// How long a shim may take to decide.
 const DECIDE_WITHIN: Duration = Duration::from_secs(20);
@@ -29,6 +29,7 @@ impl Local {
     pub(super) async fn start(&self, launch: &Launch<'_>) -> Result<Launched, EngineError> {
         self.start_with(launch, || {
             let plan = launch.plan.ok_or("there is no plan to run")?;
+            jars::check(plan)?;
             let fault = self.attempt(launch.tag).fault_file();
             let tag = launch.tag.as_str();
             command::of(plan, &self.settings, &launch.workspace, &launch.logs, tag, &fault)

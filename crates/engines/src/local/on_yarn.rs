@@ -157,7 +157,7 @@ fn client(
             if !others.is_empty() {
                 job.insert(SHIPPED[1].to_owned(), others.join(","));
             }
-            let files = ByClass::put(workspace, jars, &job, fault)?;
+            let files = ByClass::put(workspace, &job, fault)?;
             let class_path: Vec<String> =
                 std::iter::once(&files.classes).chain(jars).map(|path| path.display().to_string()).collect();
             env.insert("HADOOP_CLASSPATH".to_owned(), class_path.join(":"));
@@ -404,7 +404,7 @@ mod tests {
         }
         fs::create_dir_all(path("conf")).expect("made");
         let job = BTreeMap::from([("mapred.mapper.class".to_owned(), "M".to_owned())]);
-        let files = ByClass::put(dir.path(), &[path("a.jar")], &job, &path("fault")).expect("put");
+        let files = ByClass::put(dir.path(), &job, &path("fault")).expect("put");
         let text = fs::read_to_string(&files.job).expect("read");
         assert!(text.contains("mapred.mapper.class") && text.contains("fault"), "{text}");
         let settings = hadoop::by_class(&[path("a.jar")], "/in", "/out", &job);

@@ -25,7 +25,8 @@ use tokio::sync::Notify;
 use self::survey::Surveys;
 pub use self::survey::{Seen, Survey};
 use crate::{
-    Ability, Engine, EngineError, JobRef, Launch, Launched, LogPiece, Observed, Stop, Stream, Voided, local::read_log,
+    Ability, Engine, EngineError, JobRef, Launch, Launched, LogPiece, Observed, Stop, Stream, Voided, jars,
+    local::read_log,
 };
 
 /// How old a list may be to answer how a job is. The owner asks every second; together a change is noticed within two.
@@ -327,6 +328,7 @@ impl<S: Service> Engine for Remote<S> {
     }
 
     async fn launch(&self, launch: Launch<'_>) -> Result<Launched, EngineError> {
+        launch.plan.map_or(Ok(()), jars::check).map_err(EngineError::Refused)?;
         let _under_way = {
             let mut launches = self.launches();
             if launches.void.contains(launch.tag) {

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     env, fs,
-    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -44,12 +43,6 @@ pub(super) fn plan(launch: &Launch<'_>, told: &Told<'_>) -> Result<Plan, String>
     let Some(Plan::Storm { jar, libs, main_class, args, settings }) = launch.plan else {
         return Err("a Storm cluster runs topologies and nothing else".to_owned());
     };
-    let name = jar.file_name().unwrap_or_default().to_string_lossy();
-    let mut head = [0; 2];
-    let read = fs::File::open(jar).and_then(|mut file| file.read_exact(&mut head));
-    if read.is_err() || &head != b"PK" {
-        return Err(format!("{name} is no jar"));
-    }
     let storm = told.storm.display().to_string();
     let mut words = vec![storm, "jar".to_owned()];
     let mut options = settings.clone();

@@ -28,6 +28,10 @@ impl Rig for LocalRig {
         Box::new(self.0.again())
     }
 
+    fn elsewhere(&self, _: &str) -> Option<Box<dyn Engine>> {
+        None
+    }
+
     fn place(&self) -> &Place {
         &self.0
     }
@@ -93,6 +97,10 @@ impl Rig for SimRig {
 
     fn restarted(&self) -> Box<dyn Engine> {
         Box::new(sim(&self.place, self.control))
+    }
+
+    fn elsewhere(&self, _: &str) -> Option<Box<dyn Engine>> {
+        None
     }
 
     fn place(&self) -> &Place {

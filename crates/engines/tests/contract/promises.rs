@@ -2,6 +2,7 @@
 
 use foggara_domain::{Tag, job_type::configs::refuse_identity_key, status::Outcome};
 use foggara_engines::{Engine, EngineError, JobRef, Observed, Stop, Stream, Voided};
+use foggara_testkit::web_page::WebPage;
 
 use crate::{
     place::{end_of, until},
@@ -21,6 +22,7 @@ pub async fn keeps_all(rig: &dyn Rig) {
     unauthorized(rig).await;
     deaf(rig).await;
     new_life(rig).await;
+    something_else(rig).await;
 }
 
 /// Nothing is known, nobody could be asked.
@@ -276,6 +278,24 @@ async fn new_life(rig: &dyn Rig) {
             }
         })
         .await;
+    }
+    clear(rig).await;
+}
+
+/// At the address is a web server of something else: that is said, and is neither an end, nor an absence, nor a launch.
+async fn something_else(rig: &dyn Rig) {
+    for status in [200, 404] {
+        let page = WebPage::start(status).expect("a server");
+        let Some(engine) = rig.elsewhere(&page.url()) else { return };
+        let tag = rig.place().tag("elsewhere");
+        let job = JobRef::from(&tag);
+        let list = engine.list(&rig.place().prefix).await;
+        assert!(is_unreachable(&list), "{status}: {list:?}");
+        let why = list.expect_err("checked").to_string();
+        assert!(why.contains(&page.url()), "where: {why}");
+        assert!(is_unreachable(&engine.observe(job).await), "{status}");
+        assert!(is_unreachable(&engine.find(job).await), "{status}");
+        assert!(rig.launch_on(engine.as_ref(), &tag).await.is_err(), "{status}");
     }
     clear(rig).await;
 }

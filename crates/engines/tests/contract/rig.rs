@@ -39,6 +39,10 @@ pub trait Rig: Send + Sync {
     /// The engine of a restarted server: nothing is left in memory.
     fn restarted(&self) -> Box<dyn Engine>;
 
+    /// The engine with this address (`http://host:port`) for those of its service, where something else answers; nothing for an engine
+    /// that asks no service.
+    fn elsewhere(&self, url: &str) -> Option<Box<dyn Engine>>;
+
     /// Folders and names.
     fn place(&self) -> &Place;
 

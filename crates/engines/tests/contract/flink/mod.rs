@@ -111,6 +111,10 @@ impl Rig for FlinkRig {
         Box::new(engine(&self.place.path("data"), &self.proxy.url(), |_| {}))
     }
 
+    fn elsewhere(&self, url: &str) -> Option<Box<dyn Engine>> {
+        Some(Box::new(engine(&self.place.path("elsewhere"), url, |_| {})))
+    }
+
     fn place(&self) -> &Place {
         &self.place
     }

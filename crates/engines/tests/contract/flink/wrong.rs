@@ -1,13 +1,9 @@
-//! Programs that hide, fail or find no room, jars that are none, addresses of something else.
+//! Programs that hide, fail or find no room, jars that are none.
 
-use std::{collections::BTreeMap, fs, net::Ipv4Addr, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use foggara_domain::{Tag, plan::Plan, status::Outcome};
 use foggara_engines::{Ended, Engine, EngineError, JobRef, Launch, Launched, Observed, Stop, Stream};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-};
 
 use super::{FlinkRig, engine};
 use crate::{
@@ -99,7 +95,7 @@ pub async fn programs(rig: &FlinkRig) {
             *main = text;
         }
     };
-    assert_eq!(rig.refusal("jar", no_jar).await, "words.jar is no jar: it does not begin as a zip file does");
+    assert!(rig.refusal("jar", no_jar).await.starts_with("words.jar is no jar: "));
     // One jar for all of them.
     let uploads = rig.proxy.seen().iter().filter(|line| line.starts_with("POST /jars/upload ")).count();
     assert_eq!(uploads, 1);
@@ -169,22 +165,4 @@ pub async fn tags(rig: &FlinkRig) {
     .await;
     let reason = ended.reason.clone().unwrap_or_default();
     assert!(ended.outcome == Outcome::Succeeded && reason.contains("savepoints/savepoint-"), "{ended:?} {reason}");
-}
-
-#[tokio::test]
-async fn what_is_no_flink_is_named() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    tokio::spawn(async move {
-        while let Ok((mut asker, _)) = listener.accept().await {
-            let _ = asker.read(&mut [0; 4096]).await;
-            let page = "HTTP/1.1 200 OK\r\ncontent-length: 15\r\nconnection: close\r\n\r\n<html>hi</html>";
-            let _ = asker.write_all(page.as_bytes()).await;
-        }
-    });
-    let folder = tempfile::tempdir().expect("a folder");
-    let list = engine(folder.path(), &url, |_| {}).list("fg-").await;
-    let why = list.expect_err("no Flink").to_string();
-    assert!(why.contains("does not answer as the Flink JobManager does") && why.contains(&url), "{why}");
 }

@@ -141,6 +141,11 @@ impl Rig for HiveRig {
         Box::new(engine(&self.place, &self.server.url()))
     }
 
+    /// Its client asks, as a process: [`what_is_no_server_for_us_is_named`].
+    fn elsewhere(&self, _: &str) -> Option<Box<dyn Engine>> {
+        None
+    }
+
     fn place(&self) -> &Place {
         &self.place
     }

@@ -111,6 +111,10 @@ impl Rig for KubernetesRig {
         Box::new(engine(&self.settings))
     }
 
+    fn elsewhere(&self, url: &str) -> Option<Box<dyn Engine>> {
+        Some(Box::new(engine(&KubernetesSettings { server: url.to_owned(), ..self.settings.clone() })))
+    }
+
     fn place(&self) -> &Place {
         &self.place
     }
@@ -450,23 +454,6 @@ async fn tls_is_checked() {
     let untrusting = other(&|settings| settings.ca_file = None);
     let why = untrusting.list(&rig.place.prefix).await.expect_err("an unknown CA").to_string();
     assert!(why.contains("UnknownIssuer"), "{why}");
-}
-
-/// Something else at the address is named, and is neither an end nor an absence.
-#[tokio::test]
-async fn an_address_of_something_else_is_said() {
-    let s3 = foggara_testkit::s3::FakeS3::start(&["jobs"]).expect("a server");
-    let rig =
-        KubernetesRig::with(FakeKubernetes::start().expect("a server"), |settings| settings.server = s3.endpoint());
-    let tag = rig.place.tag("elsewhere");
-    for answer in [
-        rig.engine.list(&rig.place.prefix).await.map(|_| ()),
-        rig.engine.observe(JobRef::from(&tag)).await.map(|_| ()),
-        (&rig as &dyn Rig).launch(&tag).await.map(|_| ()),
-    ] {
-        let Err(EngineError::Unreachable(why)) = &answer else { panic!("{answer:?}") };
-        assert!(why.contains("the Kubernetes API server") && why.contains(&s3.endpoint()), "{why}");
-    }
 }
 
 /// The mirror gives what a log had, when its pod is gone, from any byte; long logs are cut at their limit.

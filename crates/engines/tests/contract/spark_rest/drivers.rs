@@ -144,6 +144,15 @@ async fn drivers_of_all_kinds_end_as_they_should() {
     let refused = asked.try_launch(&place.tag("thief"), &plan).await;
     assert!(matches!(&refused, Err(EngineError::Refused(why)) if why.contains("spark.x")), "{refused:?}");
 
+    // What was uploaded is no jar: no driver is made of it.
+    let text = place.path("text.jar");
+    fs::write(&text, "<html>not found</html>").expect("written");
+    let refused = asked.try_launch(&place.tag("text"), &java(&text, "Sum")).await;
+    assert!(
+        matches!(&refused, Err(EngineError::Refused(why)) if why.starts_with("text.jar is no jar: ")),
+        "{refused:?}"
+    );
+
     // The wrong secret is told as such, and nothing was sent.
     let mut wrong = settings(&cluster, &rest, &web, true);
     wrong.auth = foggara_engines::remote::rest::Auth::None;

@@ -128,6 +128,11 @@ impl Rig for SparkRig {
         Box::new(engine(&self.place, &self.settings))
     }
 
+    fn elsewhere(&self, url: &str) -> Option<Box<dyn Engine>> {
+        let settings = SparkRestSettings { rest: url.to_owned(), web_ui: url.to_owned(), ..self.settings.clone() };
+        Some(Box::new(engine(&self.place, &settings)))
+    }
+
     fn place(&self) -> &Place {
         &self.place
     }

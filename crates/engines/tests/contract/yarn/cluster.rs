@@ -160,7 +160,7 @@ async fn secret_arguments_stand_on_no_command_line() {
     for (name, main) in [("python", "job.py"), ("jar", "job.jar")] {
         let tag = yarn.place.tag(name);
         let workspace = yarn.place.workspace(&tag);
-        fs::write(workspace.join(main), "x").expect("written");
+        fs::write(workspace.join(main), "PK").expect("written");
         let plan = Plan::Spark {
             main: workspace.join(main),
             main_class: None,

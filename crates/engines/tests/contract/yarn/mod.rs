@@ -214,13 +214,19 @@ impl Rig for Yarn {
         Box::new(Again(plugin(&self.place).engine(&cluster(&self.settings)).expect("an engine")))
     }
 
+    fn elsewhere(&self, url: &str) -> Option<Box<dyn Engine>> {
+        let mut settings = self.settings.clone();
+        settings["resource_manager"] = json!(url);
+        Some(Box::new(Again(plugin(&self.place).engine(&cluster(&settings)).expect("an engine"))))
+    }
+
     fn place(&self) -> &Place {
         &self.place
     }
 
     fn plan(&self, tag: &Tag) -> Option<Plan> {
         let jar = self.place.workspace(tag).join("job.jar");
-        fs::write(&jar, "a jar").expect("written");
+        fs::write(&jar, "PK a jar").expect("written");
         Some(match self.way {
             Way::SparkSubmit => Plan::Spark {
                 main: jar,

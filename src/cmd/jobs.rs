@@ -23,6 +23,8 @@ use super::{
 pub const ENDED: [&str; 4] = ["SUCCEEDED", "FAILED", "KILLED", "DONEWITHERROR"];
 /// How often a followed job is looked at.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long a followed job may not run before it is said why.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a server may be away while a job is followed: jobs go on without it, and it comes back.
 const AWAY: Duration = Duration::from_secs(60);
 
@@ -203,6 +205,7 @@ pub async fn follow_log(client: &Client, id: &str, streams: &[&str], progress: b
     let mut offsets = vec![0u64; streams.len()];
     let mut line = Progress::new(progress);
     let mut heard = Instant::now();
+    let mut why = Waits::default();
     loop {
         let looked = async {
             let path = format!("/job-executions/{id}");
@@ -220,11 +223,41 @@ pub async fn follow_log(client: &Client, id: &str, streams: &[&str], progress: b
                 if ENDED.contains(&status.as_str()) {
                     return Ok(row);
                 }
+                if let Some(text) = why.news(client, id, status == "RUNNING").await {
+                    // As with the line, a terminal that went away is no reason to stop.
+                    let _ = writeln!(std::io::stderr(), "foggara: {text}");
+                }
                 line.say(&status);
             }
             Err(error) if heard.elapsed() < AWAY && Refused::may_pass(&error) => line.say("waiting for the server"),
             Err(error) => return Err(error),
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Why a job that is followed does not run, for whoever would otherwise see nothing for a long time.
+#[derive(Default)]
+struct Waits {
+    since: Option<Instant>,
+    told: String,
+}
+
+impl Waits {
+    /// The reason, when it has waited for a while and the reason was not told yet.
+    async fn news(&mut self, client: &Client, id: &str, runs: bool) -> Option<String> {
+        if runs {
+            self.since = None;
+            return None;
+        }
+        if self.since.get_or_insert_with(Instant::now).elapsed() < PATIENCE {
+            return None;
+        }
+        let explained = client.own(&format!("/executions/{id}/explain")).await.ok()?;
+        let text = text_of(&explained["explanation"]);
+        (text != self.told).then(|| {
+            self.told.clone_from(&text);
+            text
+        })
     }
 }

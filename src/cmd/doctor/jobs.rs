@@ -138,8 +138,10 @@ async fn elsewhere(config: &Config, scratch: &Path, findings: &mut Findings) -> 
             findings.add(Level::Bad, &what, &cluster.status_description)?;
             continue;
         }
+        let mut answers = true;
         if let Some(plugin) = plugins.get(&given.plugin) {
             for (name, health, words) in plugin.look(&cluster, &[]).await.checks {
+                answers &= health != Health::Red;
                 let level = match health {
                     Health::Green => Level::Good,
                     Health::Yellow | Health::Checking => Level::Note,
@@ -147,6 +149,10 @@ async fn elsewhere(config: &Config, scratch: &Path, findings: &mut Findings) -> 
                 };
                 findings.add(level, &what, &format!("{name}: {words}"))?;
             }
+        }
+        // What does not answer would only say so twice.
+        if !answers {
+            continue;
         }
         let listed = match plugins.engine(&cluster) {
             Ok(engine) => engine.list(&Tag::prefix(INSTALLATION)).await.map_err(|error| error.to_string()),

@@ -101,7 +101,11 @@ async fn checks(config: &Config, dir: &Path, findings: &mut Findings) -> Result<
         let shown = shown(&url);
         match found {
             Ok(text) => findings.add(Level::Good, "store", &format!("{shown}: {text}"))?,
-            Err(error) => findings.add(Level::Bad, "store", &format!("{shown}: {error}"))?,
+            Err(error) => {
+                let why = error.to_string();
+                let text = if why.starts_with(&shown) { why } else { format!("{shown}: {why}") };
+                findings.add(Level::Bad, "store", &text)?;
+            }
         }
     }
     Ok(())

@@ -291,11 +291,17 @@ impl SparkPlugin {
                 outcome
             }
             None => {
-                let mut outcome = (Health::Red, format!("no master of {master} can be reached"));
+                let mut outcome = (Health::Red, String::new());
                 for host in master.trim_start_matches("spark://").split(',') {
-                    let reached = tokio::time::timeout(PATIENCE, reach::connect(host)).await;
-                    if matches!(reached, Ok(Ok(_))) {
-                        outcome = (Health::Green, format!("{host} takes connections"));
+                    outcome = match tokio::time::timeout(PATIENCE, reach::connect(host)).await {
+                        Ok(Ok(_)) => (Health::Green, format!("{host} takes connections")),
+                        Ok(Err(error)) => (Health::Red, format!("the master {host} cannot be reached: {error}")),
+                        Err(_) => {
+                            let seconds = PATIENCE.as_secs();
+                            (Health::Red, format!("the master {host} cannot be reached: no answer within {seconds} s"))
+                        }
+                    };
+                    if outcome.0 == Health::Green {
                         break;
                     }
                 }

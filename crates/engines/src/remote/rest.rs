@@ -284,7 +284,11 @@ impl Rest {
 pub(super) fn broken(service: &str, asked: &str, error: &reqwest::Error) -> EngineError {
     // The innermost cause; the outer texts hold the whole url.
     let cause = std::iter::successors(error.source(), |inner| (*inner).source()).last();
-    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+    let mut cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+    // What rustls says of a server that answers in plain text.
+    if cause.contains("InvalidContentType") {
+        cause.push_str(" (what answers there speaks no TLS: is it http:// ?)");
+    }
     if error.is_connect() {
         return EngineError::NotSent(format!("{service} cannot be reached ({asked}){cause}"));
     }
@@ -334,7 +338,9 @@ impl Answer {
         let what = match self.status {
             StatusCode::UNAUTHORIZED => " does not know us: the credential is missing, wrong or over",
             StatusCode::FORBIDDEN => " does not allow it to the configured user",
-            _ => "",
+            // Whoever is something else has other paths.
+            StatusCode::NOT_FOUND => " does not know what it is asked for: is its address right?",
+            _ => " cannot be used",
         };
         EngineError::Unreachable(format!(
             "{}{what} ({} answered {}: {})",
@@ -348,6 +354,9 @@ impl Answer {
     /// The beginning of the body as one line.
     pub fn text(&self) -> String {
         let text = String::from_utf8_lossy(&self.bytes);
+        // A page says in its title what it is.
+        let title = text.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
+        let text = title.map_or_else(|| text.as_ref().to_owned(), |(title, _)| format!("a page \"{title}\""));
         let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
         match line.char_indices().nth(TOLD) {
             Some((end, _)) => format!("{} ...", &line[..end]),

@@ -19,6 +19,9 @@ use crate::{
     rows::{Changed, Edit, change},
 };
 
+/// What an engine "says" that cannot be asked.
+const SILENT: &str = "nothing: ";
+
 /// `unsent`: this process knows that no launch of this attempt was sent yet.
 pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, prepared: Option<Prepared>, unsent: bool) -> Done {
     let (row, first) = match commit(&room, &row, prepared.as_ref()).await {
@@ -36,6 +39,11 @@ pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, prepared: Op
         Ok(launched) => launched,
         // The row as committed, so that a restart of the steps does not count as the first.
         Err(mut done) => {
+            if let Some(Word::Unreachable(why)) = &done.word
+                && let Ok(changed) = note_silence(&room, &row, why).await
+            {
+                done.row.get_or_insert(changed);
+            }
             done.row.get_or_insert_with(|| Changed::Kept(Box::new(row)));
             return done;
         }
@@ -149,7 +157,7 @@ async fn wait_for_room(room: &Room, row: &Execution, why: String) -> Done {
     let now = room.app.now();
     let state = why.clone();
     let changed = change(&room.app, Some(&room.own), &row.id, move |row| {
-        let first = row.engine_state.is_none();
+        let first = row.engine_state.as_ref().is_none_or(|state| state.starts_with(SILENT));
         let is_late = row.deadline.is_some_and(|deadline| deadline < now.plus(LAUNCH_DEADLINE / 2));
         if row.phase != Phase::Launching || row.engine_ref.is_some() || !(first || is_late) {
             return Ok(Edit::Keep);
@@ -163,6 +171,22 @@ async fn wait_for_room(room: &Room, row: &Execution, why: String) -> Done {
         Ok(changed) => Done { row: Some(changed), word: Some(Word::Unasked), unsent: true, ..Done::trouble(why) },
         Err(error) => Done { unsent: true, ..Done::trouble(error) },
     }
+}
+
+/// An engine that cannot be asked may be so for as long as a launch may take: whoever waits is told why, once.
+async fn note_silence(room: &Room, row: &Execution, why: &str) -> foggara_domain::Result<Changed> {
+    if row.engine_state.is_some() {
+        return Ok(Changed::Kept(Box::new(row.clone())));
+    }
+    let state = format!("{SILENT}{why}");
+    change(&room.app, Some(&room.own), &row.id, move |row| {
+        if row.phase != Phase::Launching || row.engine_ref.is_some() || row.engine_state.is_some() {
+            return Ok(Edit::Keep);
+        }
+        row.engine_state = Some(state.clone());
+        Ok(Edit::Record("launching", Some(state.clone())))
+    })
+    .await
 }
 
 fn trouble(error: EngineError) -> Done {

@@ -48,7 +48,11 @@ impl OperatorCluster {
                 let known = &plugin.description().configs;
                 let is_known = |key: &String| known.iter().any(|item| item.target == self.plugin && item.name == key);
                 match self.configs.keys().find(|key| !is_known(key)) {
-                    Some(key) => Some(format!("plugin '{}' has no setting '{key}'", self.plugin)),
+                    Some(key) => {
+                        let ours = known.iter().filter(|item| item.target == self.plugin).map(|item| item.name);
+                        let known = ours.collect::<Vec<_>>().join(", ");
+                        Some(format!("plugin '{}' has no setting '{key}'; known are {known}", self.plugin))
+                    }
                     None => plugin.check(&cluster, HostSize::of_this_host()).err(),
                 }
             }

@@ -150,11 +150,15 @@ impl Cluster {
         self.start_master().await;
     }
 
-    /// Kills the master and its worker, and starts the master again: where it recovers, it waits for the worker.
+    /// Kills the master and its worker, and starts the master again, which waits for the worker then.
     pub async fn restart_master_without_worker(&mut self) {
         assert!(self.recovers);
+        // The master first: it would write down that its worker is gone.
+        end(&mut self.master);
         end(&mut self.worker);
-        self.restart_master().await;
+        self.start_master().await;
+        let recovers = || async { self.page().await?.contains("RECOVERING").then_some(()) };
+        wait::until("the master recovers", START, recovers).await.expect("a master that waits");
     }
 }
 

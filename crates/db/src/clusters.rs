@@ -85,10 +85,12 @@ pub async fn insert(conn: &mut Conn, cluster: &Cluster) -> Result<()> {
     node_groups::replace(conn, cluster.id.as_str(), &cluster.node_groups).await
 }
 
-/// Saves what a user can change: name, description, shares and flags.
+/// Saves what a user can change: name, description, shares and flags. With who may see it, its engine is made anew: some show less
+/// then.
 pub async fn update(conn: &mut Conn, cluster: &Cluster) -> Result<()> {
     let query =
-        sql("UPDATE cluster SET name = $2, description = $3, settings = $4, is_public = $5, is_protected = $6, \
+        sql("UPDATE cluster SET name = $2, description = $3, settings = $4, \
+         revision = revision + CASE WHEN COALESCE(is_public, 0) = COALESCE($5, 0) THEN 0 ELSE 1 END, is_public = $5, is_protected = $6, \
          updated_at = $7 WHERE id = $1")
         .bind(&cluster.id)
         .bind(cluster.name.as_str())

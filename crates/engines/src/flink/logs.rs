@@ -186,7 +186,8 @@ fn place(process: &str) -> String {
 /// How much a process has printed. Its folder tells that when it holds one such file; otherwise all of it is fetched.
 async fn printed(rest: &Rest, process: &str) -> Result<u64, EngineError> {
     let answer = rest.send(Method::GET, &format!("{}/logs", place(process)), |request| request).await?;
-    if let Some(answer) = answer.found()? {
+    // A process that has no such folder answers 500.
+    if answer.status.is_success() {
         let files: Files = answer.json()?;
         let mut outputs = files.logs.iter().filter(|file| file.name.ends_with(".out"));
         if let (Some(only), None) = (outputs.next(), outputs.next()) {

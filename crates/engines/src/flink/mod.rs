@@ -244,7 +244,11 @@ impl Service for Flink {
         let mut ended = ended.clone();
         match ended.outcome {
             Outcome::Failed => {
-                let failures = self.failures(&seen.reference).await?;
+                // A job has ended although nobody can say why.
+                let failures = match self.failures(&seen.reference).await {
+                    Err(error @ EngineError::NotSent(_)) => return Err(error),
+                    failures => failures.unwrap_or_default(),
+                };
                 ended.reason = failures.first().and_then(|trace| refusal::root_cause(trace));
             }
             Outcome::Succeeded if self.settings.stop_with_savepoint.is_some() => {

@@ -8,7 +8,7 @@ use std::{
 
 use thrift::{
     protocol::{TBinaryInputProtocol, TBinaryOutputProtocol, TInputProtocol, TOutputProtocol},
-    transport::{TFramedReadTransport, TFramedWriteTransport},
+    transport::TFramedWriteTransport,
 };
 
 use super::{
@@ -65,13 +65,35 @@ pub(super) fn open(address: &Address, login: &Login, patience: Duration) -> Resu
     let (reader, writer) = (BufReader::new(reader), BufWriter::new(writer));
     let (input, output): (Box<dyn TInputProtocol + Send>, Box<dyn TOutputProtocol + Send>) = if address.sasl {
         (
-            Box::new(TBinaryInputProtocol::new(TFramedReadTransport::new(reader), true)),
+            Box::new(TBinaryInputProtocol::new(Frames { reader, left: 0 }, true)),
             Box::new(TBinaryOutputProtocol::new(TFramedWriteTransport::new(writer), true)),
         )
     } else {
         (Box::new(TBinaryInputProtocol::new(reader, true)), Box::new(TBinaryOutputProtocol::new(writer, true)))
     };
     Ok(Line::Stream { input, output })
+}
+
+/// The bytes of frames, each with its length before it. Thrift's own reader takes none over 16 MB, and a server sends an answer as one.
+struct Frames<R> {
+    reader: R,
+    /// What is left of the present frame.
+    left: usize,
+}
+
+impl<R: Read> Read for Frames<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.left == 0 {
+            let mut length = [0; 4];
+            self.reader.read_exact(&mut length)?;
+            self.left =
+                usize::try_from(i32::from_be_bytes(length)).map_err(|_| io::Error::other("no frame of Thrift"))?;
+        }
+        let most = buffer.len().min(self.left);
+        let read = self.reader.read(&mut buffer[..most])?;
+        self.left -= read;
+        Ok(read)
+    }
 }
 
 /// SASL's PLAIN: the mechanism, then the name and the password, then a word of the server.
@@ -116,4 +138,26 @@ fn log_in(reader: &mut dyn Read, writer: &mut dyn Write, server: &str, login: &L
 /// What a refused log-in is called.
 pub(super) fn not_let_in(user: &str) -> String {
     format!("does not let '{user}' in: the credential is missing, wrong or over")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_read_through_whatever_their_length() {
+        let long = vec![7u8; 20 << 20];
+        let mut stream = Vec::new();
+        for frame in [&b"ab"[..], b"", b"c", &long] {
+            stream.extend(u32::try_from(frame.len()).expect("a length").to_be_bytes());
+            stream.extend(frame);
+        }
+        let mut frames = Frames { reader: stream.as_slice(), left: 0 };
+        let mut read = vec![0; 3 + long.len()];
+        frames.read_exact(&mut read).expect("read");
+        assert!(read.starts_with(b"abc") && read.ends_with(&long));
+        assert!(frames.read(&mut [0]).is_err(), "there is no more");
+        let mut wrong = Frames { reader: &[0xff; 8][..], left: 0 };
+        assert_eq!(wrong.read(&mut [0]).expect_err("refused").to_string(), "no frame of Thrift");
+    }
 }

@@ -148,7 +148,9 @@ fn statements(task: &Task, signals: SignalFd) -> Result<(), Fault> {
 
 /// Waits for SIGTERM, for the end of the time, or for the end of the work.
 fn watch(task: &Task, login: &Login, signals: &SignalFd, over: io::PipeReader) {
-    let limit = (task.time_limit_seconds > 0).then(|| Instant::now() + Duration::from_secs(task.time_limit_seconds));
+    let limit = Some(task.time_limit_seconds).filter(|seconds| *seconds > 0);
+    // Beyond what a clock can tell it is no limit.
+    let limit = limit.and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
     let why = loop {
         let left = limit.map(|limit| limit.saturating_duration_since(Instant::now()));
         let left = left.map(|left| Timespec {

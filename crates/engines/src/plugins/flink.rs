@@ -20,6 +20,7 @@ use foggara_domain::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::WHILE_ALL_LIVE;
 use crate::{
     Ability, Engine, EngineError,
     flink::{
@@ -407,8 +408,7 @@ impl Plugin for FlinkPlugin {
         if group.runs(TASK_MANAGER) {
             line(&home::task_manager(&java, &settings, &manager_id(node)), "taskmanager.out");
         }
-        // The node ends when one of its processes does, so that its supervisor starts it anew as a whole.
-        script.push_str("while kill -0 $pids 2>/dev/null; do sleep 1 & wait $!; done\nexit 1\n");
+        script.push_str(WHILE_ALL_LIVE);
         let main = folder.join("node.sh");
         let failed = |error: io::Error| format!("{}: {error}", main.display());
         std::fs::write(&main, script).map_err(failed)?;

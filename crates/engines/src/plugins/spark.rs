@@ -25,7 +25,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::metastore::{METASTORE, METASTORE_TEXT, metastore};
+use super::{
+    WHILE_ALL_LIVE,
+    metastore::{METASTORE, METASTORE_TEXT, metastore},
+};
 use crate::{
     Ability, Engine,
     local::{Local, LocalSettings, SparkCluster, SqlSettings, spark_home},
@@ -508,8 +511,7 @@ impl Plugin for SparkPlugin {
             args.push(master_url(master));
             line("worker.Worker", &args);
         }
-        // The node ends when one of its processes does, so that its supervisor starts it anew as a whole.
-        script.push_str("while kill -0 $pids 2>/dev/null; do sleep 1 & wait $!; done\nexit 1\n");
+        script.push_str(WHILE_ALL_LIVE);
         let main = folder.join("node.sh");
         let failed = |error: io::Error| format!("{}: {error}", main.display());
         std::fs::write(&main, script).map_err(failed)?;

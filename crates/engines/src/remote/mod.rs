@@ -33,6 +33,8 @@ use crate::{
 const PERIOD: Duration = Duration::from_millis(500);
 /// How much of a log is fetched at once when it is kept.
 const PIECE: usize = 1 << 20;
+/// How long the copying of logs may hold up an end. What is not had by then is read from the service, as long as that has it.
+const KEEPING: Duration = Duration::from_secs(10);
 /// Says beside a job's logs that they are whole.
 const KEPT: &str = ".kept";
 
@@ -367,8 +369,8 @@ impl<S: Service> Engine for Remote<S> {
             return Ok(seen.observed);
         }
         let last = self.service.last_word(job, &seen).await?;
-        if matches!(last, Observed::Ended(_)) {
-            self.keep_logs(job).await;
+        if matches!(last, Observed::Ended(_)) && tokio::time::timeout(KEEPING, self.keep_logs(job)).await.is_err() {
+            tracing::warn!(tag = %job.tag, "the log of an ended job takes too long to copy: it stays with the service");
         }
         Ok(last)
     }

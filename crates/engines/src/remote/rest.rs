@@ -34,6 +34,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(20);
 /// How much of an unexpected answer is told.
 const TOLD: usize = 300;
+/// The most bytes of an answer that are read: lists of ten thousand jobs take some 50 MiB.
+const LONGEST: usize = 256 << 20;
 
 /// Who we are to the service.
 #[derive(Clone)]
@@ -136,7 +138,7 @@ impl Rest {
         for step in 0..self.bases.len() {
             let index = (first + step) % self.bases.len();
             match self.send_known(&self.bases[index], method.clone(), path, &fill).await {
-                Ok(answer) if answer.status.is_redirection() || answer.stands_by() => {
+                Ok(answer) if answer.status.is_redirection() || answer.stands_by(&method) => {
                     trouble = Some(EngineError::NotSent(format!(
                         "{} at {} stands by or redirects ({}): is its address right?",
                         self.service, answer.asked, answer.status
@@ -253,9 +255,16 @@ impl Rest {
         Ok((asked, answer))
     }
 
-    async fn whole(&self, asked: String, answer: Response) -> Result<Answer, EngineError> {
+    async fn whole(&self, asked: String, mut answer: Response) -> Result<Answer, EngineError> {
         let status = answer.status();
-        let bytes = answer.bytes().await.map_err(|error| self.broken(&asked, &error))?.to_vec();
+        let mut bytes = Vec::new();
+        while let Some(piece) = answer.chunk().await.map_err(|error| self.broken(&asked, &error))? {
+            if bytes.len() + piece.len() > LONGEST {
+                let words = format!("{} sends more than {} MiB ({asked})", self.service, LONGEST >> 20);
+                return Err(EngineError::Unreachable(words));
+            }
+            bytes.extend_from_slice(&piece);
+        }
         Ok(Answer { status, bytes, asked, service: self.service })
     }
 
@@ -314,10 +323,13 @@ fn base(text: &str) -> Result<Url, String> {
 }
 
 impl Answer {
-    /// Hadoop's services that stand by say so with a page or a header; they answer nothing else.
-    fn stands_by(&self) -> bool {
-        self.status == StatusCode::SERVICE_UNAVAILABLE
-            || [&b"This is standby RM"[..], b"There is no active RM"].iter().any(|words| self.bytes.starts_with(words))
+    /// Services that stand by say so in their words. A 503 without them may be a proxy's whose service took the request: only for
+    /// one without an effect it is as good.
+    fn stands_by(&self, method: &Method) -> bool {
+        let starts = [&b"This is standby RM"[..], b"There is no active RM"];
+        starts.iter().any(|words| self.bytes.starts_with(words))
+            || self.status == StatusCode::SERVICE_UNAVAILABLE
+                && (*method == Method::GET || self.text().contains("leader election"))
     }
 
     /// The answer, if its status says that all went well.

@@ -11,7 +11,7 @@ mod token;
 mod wire;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     path::PathBuf,
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -264,10 +264,19 @@ impl Service for SparkRest {
         self.drivers.take(&master).await;
         // Looked at after the list: what was started in between is not taken for something left behind.
         let remains = self.remains().await?;
-        let mut jobs = BTreeMap::new();
+        let mut jobs: BTreeMap<Tag, Seen> = BTreeMap::new();
         for (tag, driver) in self.drivers.jobs() {
             let seen = Self::seen(&tag, &driver, &remains);
-            jobs.insert(tag, seen);
+            // Should there be two after all, the job is as the one that lives.
+            match jobs.entry(tag) {
+                Entry::Vacant(free) => {
+                    free.insert(seen);
+                }
+                Entry::Occupied(mut known) if matches!(known.get().observed, Observed::Ended(_)) => {
+                    known.insert(seen);
+                }
+                Entry::Occupied(_) => {}
+            }
         }
         self.drivers.prune();
         // No answer of a master names its life. Its oldest driver does: a restart forgets those that are over, and without a

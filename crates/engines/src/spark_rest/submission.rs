@@ -47,6 +47,13 @@ pub(super) fn of(launch: &Launch<'_>, settings: &SparkRestSettings) -> Result<Su
         if value.contains(ID_KEY) {
             return Err(format!("the value of '{key}' may not hold {ID_KEY}: jobs are told apart by it"));
         }
+        // Spark quotes nothing in the command line that names the owner.
+        if key.contains(['"', '=']) || key.contains(char::is_whitespace) {
+            return Err(format!("'{key}' is no name of a setting: it holds a quote, an equals sign or a blank"));
+        }
+    }
+    if launch.job_name.contains(ID_KEY) {
+        return Err(format!("the job's name may not hold {ID_KEY}: jobs are told apart by it"));
     }
     let places = Places { launch, files: &settings.files };
     let mut environment = BTreeMap::from([("FOGGARA_TAG", launch.tag.to_string())]);

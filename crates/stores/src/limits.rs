@@ -6,7 +6,7 @@ use futures::StreamExt;
 use sha2::{Digest, Sha256};
 use tokio::{fs, io::AsyncWriteExt};
 
-use crate::{Content, Fetched, StoreError};
+use crate::{Content, Fetched, StoreError, part};
 
 /// Writes content into a new file. More than `limit` bytes: [`StoreError::TooBig`], and no file is left. A full disk is
 /// [`StoreError::Local`]. A time limit is the caller's.
@@ -14,9 +14,9 @@ pub async fn fetch_into_file(content: Content, path: &Path, limit: u64) -> Resul
     if let Some(size) = content.size.filter(|size| *size > limit) {
         return Err(too_big(size, limit));
     }
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let part = Path::new(&part);
+    // Under a name that no other file has: one of the job's may end in whatever was added to this one's.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let part = &path.with_file_name(part::name(&name, &part::unique()));
     match write(content, part, limit).await {
         Ok(fetched) => {
             fs::rename(part, path).await.map_err(|error| local(path, &error))?;

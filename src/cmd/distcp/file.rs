@@ -58,13 +58,17 @@ impl Copying<'_> {
         self.streams.acquire().await.map_err(|error| error.to_string())
     }
 
-    /// A stop ends the content early, and the store, which knows how much was to come, gives it up.
+    /// A stop ends the content with an error: a store that was not told its size must not take it for whole.
     fn counted(&self, content: Content) -> Content {
         let moved = Arc::clone(&self.counters.moved);
-        let stream = content.stream.take_until(self.give_up.clone().cancelled_owned()).inspect(move |piece| {
-            let Ok(piece) = piece else { return };
-            moved.fetch_add(u64::try_from(piece.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        });
+        let stop = self.give_up.clone();
+        let end = stream::once(async move { stop.is_cancelled() })
+            .filter_map(|stopped| async move { stopped.then(|| Err(StoreError::Unreachable("stopped".to_owned()))) });
+        let stream =
+            content.stream.take_until(self.give_up.clone().cancelled_owned()).chain(end).inspect(move |piece| {
+                let Ok(piece) = piece else { return };
+                moved.fetch_add(u64::try_from(piece.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            });
         Content { size: content.size, stream: stream.boxed() }
     }
 

@@ -55,7 +55,8 @@ pub(super) async fn put(path: &Path, content: Content) -> Result<u64, StoreError
         size += u64::try_from(piece.len()).unwrap_or(u64::MAX);
         file.write_all(&piece).await.map_err(|error| unwritable(path, &error))?;
     }
-    file.flush().await.map_err(|error| unwritable(path, &error))?;
+    // On the disk before it has its name: a loss of power leaves no short file that looks whole.
+    file.sync_all().await.map_err(|error| unwritable(path, &error))?;
     fs::rename(&part, path).await.map_err(|error| unwritable(path, &error))?;
     unfinished.0 = None;
     Ok(size)

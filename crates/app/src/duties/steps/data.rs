@@ -199,12 +199,21 @@ async fn put_all(app: &App, row: &Execution, output: &Output, begun: &Mutex<Vec<
     if files == [String::new()] {
         return put_one(url, file_content(&output.path).await.map_err(failed)?).await.map_err(failed);
     }
-    if output.replace
-        && let Ok(there) = store.list(&url, &access).await
-    {
-        let kept: BTreeSet<&str> = files.iter().map(String::as_str).collect();
-        for stale in there.files.iter().filter(|file| !kept.contains(file.path.as_str())) {
-            store.delete(&below(&url, &stale.path).map_err(failed)?, &access).await.map_err(failed)?;
+    if output.replace {
+        let listed = tokio::time::timeout(SILENCE, store.list(&url, &access)).await;
+        let there = match listed.map_err(|_| format!("it was not listed within {} s", SILENCE.as_secs()))? {
+            Ok(there) => there.files,
+            Err(StoreError::NotFound(_)) => Vec::new(),
+            // Old files among the new ones would be taken for theirs.
+            Err(error) => return Err(failed(error)),
+        };
+        let kept: BTreeSet<&str> = files.iter().map(String::as_str).filter(|file| *file != SUCCESS).collect();
+        let mut stale: Vec<&str> =
+            there.iter().map(|file| file.path.as_str()).filter(|path| !kept.contains(path)).collect();
+        // First of all what says that it is whole.
+        stale.sort_by_key(|path| *path != SUCCESS);
+        for path in stale {
+            store.delete(&below(&url, path).map_err(failed)?, &access).await.map_err(failed)?;
         }
     }
     let put = |file: &String| {

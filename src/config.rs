@@ -227,7 +227,7 @@ sections! {
         /// Seconds that a request may take; streams are exempt.
         request_seconds: u64 = 30,
     }
-    /// A simulated engine, for tests of clients: it runs nothing.
+    /// Statements of SQL on the server's host.
     Sql "sql" {
         /// The program foggara-sql, where it is neither beside this program nor on PATH.
         program: Option<PathBuf> = None,
@@ -238,6 +238,7 @@ sections! {
         /// Seconds that a script may take; 0 means no limit.
         time_limit: u64 = 0,
     }
+    /// A simulated engine, for tests of clients: it runs nothing.
     Sim "sim" {
         /// Make the public clusters `sim` and `sim-idle`.
         enabled: bool = false,

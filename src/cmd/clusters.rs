@@ -63,7 +63,7 @@ enum Action {
 struct CreateArgs {
     /// Its name
     name: String,
-    /// Its plugin: local, spark
+    /// Its plugin: local, spark, flink, yarn, kubernetes, hive, storm
     #[arg(long, default_value = "local")]
     plugin: String,
     /// Version of the plugin; the first that there is without it

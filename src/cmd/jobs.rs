@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::Value;
@@ -211,17 +211,27 @@ pub async fn follow_log(client: &Client, id: &str, streams: &[&str], progress: b
             let path = format!("/job-executions/{id}");
             let row = client.sahara(Method::GET, &path, Body::Empty, "job_execution").await?;
             line.clear();
+            let mut logs = Ok(());
             for (offset, stream) in offsets.iter_mut().zip(streams) {
-                copy_log(client, id, stream, offset, streams.len() == 1).await?;
+                logs = logs.and(copy_log(client, id, stream, offset, streams.len() == 1).await);
             }
-            anyhow::Ok(row)
+            anyhow::Ok((row, logs))
         };
         match looked.await {
-            Ok(row) => {
-                heard = Instant::now();
+            // An engine that gives no log at the moment is not a server that is away.
+            Ok((row, Err(error))) if !Refused::may_pass(&error) => return Err(error).with_context(|| row_words(&row)),
+            Ok((row, logs)) => {
                 let status = text_of(&row["info"]["status"]);
-                if ENDED.contains(&status.as_str()) {
-                    return Ok(row);
+                let has_ended = ENDED.contains(&status.as_str());
+                match logs {
+                    Ok(()) if has_ended => return Ok(row),
+                    // It may still come; after a while the outcome counts more.
+                    Err(error) if has_ended && heard.elapsed() >= AWAY => {
+                        complain(&error.context("the job has ended, and its log cannot be had"));
+                        return Ok(row);
+                    }
+                    Err(_) if has_ended => {}
+                    _ => heard = Instant::now(),
                 }
                 if let Some(text) = why.news(client, id, status == "RUNNING").await {
                     // As with the line, a terminal that went away is no reason to stop.
@@ -234,6 +244,11 @@ pub async fn follow_log(client: &Client, id: &str, streams: &[&str], progress: b
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// What is said of a job whose log is refused.
+fn row_words(row: &Value) -> String {
+    format!("the job is {} and goes on; `foggara jobs delete` stops it", text_of(&row["info"]["status"]))
 }
 
 /// Why a job that is followed does not run, for whoever would otherwise see nothing for a long time.

@@ -29,6 +29,8 @@ use foggara_stores::{
     S3Store, Stores, SwiftSettings, SwiftStore,
 };
 
+use serde_json::{Map, Value};
+
 use crate::config::{ClusterSection, Config};
 
 /// Connections to the database.
@@ -253,10 +255,25 @@ pub fn clusters(config: &Config) -> Result<Vec<OperatorCluster>> {
             name: name.clone(),
             plugin: section.plugin.clone(),
             description: section.description.clone(),
-            configs: configs.as_object().cloned().unwrap_or_default(),
+            configs: plain(&section.plugin, configs.as_object().cloned().unwrap_or_default()),
         })
     };
     config.clusters.iter().map(cluster).collect()
+}
+
+/// Settings of a plugin by their plain names: as in the clusters of projects they may also be written `PLUGIN.NAME`.
+fn plain(plugin: &str, configs: Map<String, Value>) -> Map<String, Value> {
+    let prefix = format!("{plugin}.");
+    let mut all = Map::new();
+    for (key, value) in configs {
+        match value {
+            Value::Object(inner) if key == plugin => all.extend(inner),
+            value => {
+                all.insert(key.strip_prefix(&prefix).map_or_else(|| key.clone(), ToOwned::to_owned), value);
+            }
+        }
+    }
+    all
 }
 
 /// The application on a database that is up to date.

@@ -13,7 +13,7 @@ use axum_server::Handle;
 use foggara_api::ApiState;
 use foggara_app::{App, duties, ops};
 use foggara_db::Db;
-use foggara_domain::Secret;
+use foggara_domain::{Secret, cluster::ClusterStatus};
 use foggara_identity::{Authenticator, Issuer, admin::Admin, issuer, keystone::Keystone, policy::Policy};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -87,6 +87,22 @@ pub(super) fn address(config: &Config) -> Result<SocketAddr> {
     Ok(address)
 }
 
+/// What is wrong with the clusters of the configuration. The server itself starts all the same and shows them as they are.
+fn check_clusters(config: &Config) -> Result<()> {
+    // The plugins look at what is there and make nothing of it.
+    let nowhere = std::env::temp_dir().join(format!("foggara-check-{}", std::process::id()));
+    let plugins = parts::plugins(config, &nowhere, "check");
+    let _ = std::fs::remove_dir_all(&nowhere);
+    let plugins = plugins?;
+    let wrong: Vec<String> = parts::clusters(config)?
+        .iter()
+        .map(|given| (&given.name, given.cluster(&plugins, parts::now())))
+        .filter(|(_, cluster)| cluster.status == ClusterStatus::Error)
+        .map(|(name, cluster)| format!("clusters.{name}: {}", cluster.status_description))
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { bail!("{}", wrong.join("\n")) }
+}
+
 /// Runs the server until a signal.
 pub async fn run(args: ServeArgs) -> Result<()> {
     let (config, data_dir) = settings(&args)?;
@@ -94,6 +110,7 @@ pub async fn run(args: ServeArgs) -> Result<()> {
     if args.check {
         parts::keystone(&config)?;
         parts::policy(&config, &data_dir)?;
+        check_clusters(&config)?;
         return print("the settings are in order\n");
     }
     if args.own_session {

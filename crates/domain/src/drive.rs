@@ -22,6 +22,8 @@ pub const STOPPING_DEADLINE: Duration = Duration::from_secs(3600);
 pub const ABSENT_POLLS: u32 = 2;
 /// What is shown as the engine's word while a ready engine does not know a job that nobody stopped.
 pub const UNKNOWN: &str = "UNKNOWN";
+/// How the state of a launching execution begins whose engine gives no answer.
+pub const SILENT: &str = "cannot be asked";
 
 /// What the owner of a cluster knows of an execution beside its row.
 #[derive(Clone, Debug, PartialEq)]

@@ -55,3 +55,45 @@ fn local(path: &Path, error: &io::Error) -> StoreError {
     let what = if error.kind() == io::ErrorKind::StorageFull { "the disk is full" } else { "cannot write" };
     StoreError::Local(format!("{what}: {}: {error}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+
+    fn content(text: &'static str) -> Content {
+        Content { size: None, stream: stream::iter([Ok(text.into())]).boxed() }
+    }
+
+    /// The disk that is always full.
+    #[tokio::test]
+    async fn a_full_disk_is_said_to_be_full() {
+        let error = write(content("x"), Path::new("/dev/full"), 10).await.expect_err("full");
+        assert!(matches!(&error, StoreError::Local(text) if text.contains("the disk is full: /dev/full")), "{error:?}");
+    }
+
+    /// A file on its way takes no name that another file may have.
+    #[tokio::test]
+    async fn files_with_names_alike_do_not_meet() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (send, late) = futures::channel::oneshot::channel::<()>();
+        let waits = stream::once(async move {
+            let _ = late.await;
+            Ok("one".into())
+        });
+        let one = dir.path().join("x");
+        let slow = fetch_into_file(Content { size: None, stream: waits.boxed() }, &one, 10);
+        let others = async {
+            for name in ["x.part", "x.part.part"] {
+                fetch_into_file(content("other"), &dir.path().join(name), 10).await.expect("written");
+            }
+            let _ = send.send(());
+        };
+        let (slow, ()) = futures::future::join(slow, others).await;
+        slow.expect("written");
+        let text = |name: &str| fs::read_to_string(dir.path().join(name));
+        assert_eq!(text("x").await.expect("there"), "one");
+        assert_eq!(text("x.part").await.expect("there"), "other");
+    }
+}

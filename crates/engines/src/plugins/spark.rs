@@ -33,7 +33,7 @@ use crate::{
     Ability, Engine,
     local::{Local, LocalSettings, SparkCluster, SqlSettings, spark_home},
     plugin::{Binding, ConfigItem, ConfigKind, Description, HostSize, Look, Plugin, Proof, setting},
-    remote::{Remote, RemoteSettings, reach},
+    remote::{Remote, RemoteSettings, reach, rest::broken},
     spark_rest::{self, SparkRest},
 };
 
@@ -267,9 +267,12 @@ impl SparkPlugin {
     async fn ask(&self, page: &str) -> Result<MasterState, String> {
         let url = format!("{}/json/", page.trim_end_matches('/'));
         reach::check(&Url::parse(&url).map_err(|error| format!("{url}: {error}"))?)?;
-        let answer = self.http.get(&url).send().await.map_err(|error| format!("{url}: {}", error.without_url()))?;
-        let text = answer.text().await.map_err(|error| format!("{url}: {}", error.without_url()))?;
-        serde_json::from_str(&text).map_err(|_| format!("{url} does not answer as a Spark master does"))
+        let broken = |error: reqwest::Error| broken("the Spark master", &url, &error).to_string();
+        let answer = self.http.get(&url).send().await.map_err(broken)?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(broken)?;
+        serde_json::from_str(&text)
+            .map_err(|_| format!("{url} does not answer as a Spark master does ({status}): is the address right?"))
     }
 
     async fn look_external(&self, cluster: &Cluster, master: &str) -> Look {

@@ -290,13 +290,16 @@ impl Rest {
 }
 
 /// What to say of a request that broke.
-pub(super) fn broken(service: &str, asked: &str, error: &reqwest::Error) -> EngineError {
+pub(crate) fn broken(service: &str, asked: &str, error: &reqwest::Error) -> EngineError {
     // The innermost cause; the outer texts hold the whole url.
     let cause = std::iter::successors(error.source(), |inner| (*inner).source()).last();
     let mut cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
     // What rustls says of a server that answers in plain text.
     if cause.contains("InvalidContentType") {
         cause.push_str(" (what answers there speaks no TLS: is it http:// ?)");
+    }
+    if cause.contains("closed before message completed") && asked.contains("http://") {
+        cause.push_str(" (is it https:// ?)");
     }
     if error.is_connect() {
         return EngineError::NotSent(format!("{service} cannot be reached ({asked}){cause}"));

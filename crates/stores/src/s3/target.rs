@@ -74,7 +74,7 @@ impl Target {
         }
         let words = Words { credentials, bucket: &bucket, obs_first: scheme == "obs" };
         let endpoint = endpoint(&words, settings, &scheme)?;
-        let region = region(&words, settings, &endpoint);
+        let region = region(&words, settings, &endpoint)?;
         let keys = keys(&words, settings, &endpoint, &format!("{scheme}://{bucket}/{path}"))?;
         let path_style = match words.flag("bucket_in_path", "path.style.access")? {
             Some(flag) => flag,
@@ -195,14 +195,22 @@ fn parse(text: &str, plain: bool, what: &str) -> Result<Url, StoreError> {
 }
 
 /// `s3.REGION.amazonaws.com`, `obs.REGION.myhuaweicloud.com` and their like tell the region.
-fn region(words: &Words<'_>, settings: &S3Settings, endpoint: &Endpoint) -> String {
+fn region(words: &Words<'_>, settings: &S3Settings, endpoint: &Endpoint) -> Result<String, StoreError> {
     let named = words.get("region", "endpoint.region");
+    // It becomes a part of the host that is asked.
+    let is_region =
+        |name: &str| name.len() <= 40 && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-');
+    if let Some(name) = named.as_deref().filter(|name| !is_region(name)) {
+        return Err(StoreError::Unsupported(format!(
+            "'{name}' is no region: it has letters, digits and '-', and 40 at most"
+        )));
+    }
     let named = named.or_else(|| settings.region.clone().filter(|_| endpoint.is_operators));
-    named.unwrap_or_else(|| {
+    Ok(named.unwrap_or_else(|| {
         let host = endpoint.url.host_str().unwrap_or_default();
         let middle = BY_HOST.iter().find_map(|end| host.strip_suffix(end)).and_then(|head| head.split_once('.'));
         middle.map_or(REGION, |(_, region)| region).to_owned()
-    })
+    }))
 }
 
 fn keys(words: &Words<'_>, settings: &S3Settings, endpoint: &Endpoint, name: &str) -> Result<Option<Keys>, StoreError> {
@@ -271,6 +279,16 @@ mod tests {
 
     fn access(target: &Target) -> &str {
         target.keys.as_ref().map_or("", |keys| keys.access.as_str())
+    }
+
+    /// It becomes a part of the host.
+    #[test]
+    fn a_region_is_a_word() {
+        for region in ["evil.test/", "@127.0.0.1:8443/", "a b", "a?"] {
+            let target = of("s3a://b/k", json!({"region": region}), &S3Settings::default());
+            let Err(why) = target else { panic!("{region} was taken") };
+            assert!(why.contains("is no region"), "{why}");
+        }
     }
 
     #[test]

@@ -83,23 +83,6 @@ async fn a_folder_that_cannot_be_written_is_a_local_fault() {
     }
 }
 
-/// The disk that is always full.
-#[tokio::test]
-async fn a_full_disk_is_said_to_be_full() {
-    let place = place().await;
-    let path = place.target("copy");
-    std::os::unix::fs::symlink("/dev/full", place.target("copy.part")).expect("a link");
-    for url in place.put("many", &many()).await {
-        let content = place.open(&url).await.expect("content");
-        if !place.target("copy.part").is_symlink() {
-            std::os::unix::fs::symlink("/dev/full", place.target("copy.part")).expect("a link");
-        }
-        let error = foggara_stores::fetch_into_file(content, &path, 1 << 30).await.expect_err("a full disk");
-        assert!(matches!(&error, StoreError::Local(text) if text.contains("disk is full")), "{url}: {error:?}");
-    }
-    assert_eq!(place.fetched(), Vec::<String>::new());
-}
-
 fn in_pieces(bytes: &[u8]) -> Vec<Result<Bytes, StoreError>> {
     bytes.chunks(100_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect()
 }

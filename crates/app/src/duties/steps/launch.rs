@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use foggara_domain::{
     Execution, Tag,
-    drive::{LAUNCH_DEADLINE, VoidFact, Word},
+    drive::{LAUNCH_DEADLINE, SILENT, VoidFact, Word},
     status::{Duty, Phase, Wish},
 };
 use foggara_engines::{EngineError, JobRef, Launch, Launched, Voided, failpoint};
@@ -18,9 +18,6 @@ use crate::{
     duties::{cluster::Room, live::Done},
     rows::{Changed, Edit, change},
 };
-
-/// What an engine "says" that cannot be asked.
-const SILENT: &str = "nothing: ";
 
 /// `unsent`: this process knows that no launch of this attempt was sent yet.
 pub(in crate::duties) async fn run(room: Arc<Room>, row: Execution, prepared: Option<Prepared>, unsent: bool) -> Done {
@@ -178,7 +175,7 @@ async fn note_silence(room: &Room, row: &Execution, why: &str) -> foggara_domain
     if row.engine_state.is_some() {
         return Ok(Changed::Kept(Box::new(row.clone())));
     }
-    let state = format!("{SILENT}{why}");
+    let state = format!("{SILENT}: {why}");
     change(&room.app, Some(&room.own), &row.id, move |row| {
         if row.phase != Phase::Launching || row.engine_ref.is_some() || row.engine_state.is_some() {
             return Ok(Edit::Keep);

@@ -283,9 +283,20 @@ impl Resolver<'_> {
         self.urls.insert(source.id.to_string(), Value::from(url.as_str()));
         let credential = |key: &str| source.credentials.as_ref().and_then(|credentials| credentials.get(key)).cloned();
         let pairs: &[(&str, &str)] = match source.kind.as_str() {
-            "swift" => {
-                &[("fs.swift.service.sahara.username", "user"), ("fs.swift.service.sahara.password", "password")]
-            }
+            // Where to log in belongs to the password: it is for no other Keystone. Of several names of one thing the last counts.
+            "swift" => &[
+                ("fs.swift.service.sahara.username", "user"),
+                ("fs.swift.service.sahara.password", "password"),
+                ("fs.swift.service.sahara.auth.url", "auth_url"),
+                ("fs.swift.service.sahara.domain.name", "user_domain_name"),
+                ("fs.swift.service.sahara.project.domain.name", "project_domain_name"),
+                ("fs.swift.service.sahara.tenant", "tenant_name"),
+                ("fs.swift.service.sahara.tenant", "tenant"),
+                ("fs.swift.service.sahara.tenant", "project_name"),
+                ("fs.swift.service.sahara.tenant", "project"),
+                ("fs.swift.service.sahara.region", "region_name"),
+                ("fs.swift.service.sahara.region", "region"),
+            ],
             "s3" => &[
                 ("fs.s3a.access.key", "accesskey"),
                 ("fs.s3a.secret.key", "secretkey"),
@@ -340,6 +351,12 @@ impl Resolver<'_> {
             return Ok(None);
         }
         let is_mounted = self.app.mounts().file_url(&source.kind, &source.url).is_some();
+        if parts.scheme == "maprfs" && !is_mounted {
+            return Err(format!(
+                "data source '{}': no MapR FS is mounted here: the operator can set [stores.maprfs] root",
+                source.name
+            ));
+        }
         let roots = if is_mounted { self.app.mounts() } else { self.app.roots() };
         let path = roots.resolve(Path::new(parts.path));
         let path = path.map_err(|error| format!("data source '{}': {error}", source.name))?;

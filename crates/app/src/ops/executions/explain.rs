@@ -3,6 +3,7 @@
 use foggara_db::{clusters, events, executions, ownership};
 use foggara_domain::{
     Caller, Execution, ExecutionId, Result,
+    drive::{SILENT, stop_wanted},
     status::{Duty, Phase},
 };
 
@@ -16,7 +17,11 @@ pub async fn explain(app: &App, caller: &Caller, id: &ExecutionId) -> Result<Exp
     let text = match execution.phase {
         Phase::Waiting => waiting(app, &execution).await?,
         Phase::Staging => "staging: files of the job are being fetched into its workspace".to_owned(),
+        Phase::Launching if stop_wanted(&execution) => {
+            "launching: a stop is wanted; whether the engine has the job already is being asked".to_owned()
+        }
         Phase::Launching => match execution.engine_state.as_deref() {
+            Some(state) if state.starts_with(SILENT) => format!("launching: the engine {state}"),
             Some(state) => format!("launching: the engine says {state}"),
             None => "launching: the engine was asked to start the job and has not confirmed it".to_owned(),
         },
@@ -39,10 +44,12 @@ async fn waiting(app: &App, row: &Execution) -> Result<String> {
         return Ok("waiting: its cluster does not exist any more".to_owned());
     };
     if !cluster.is_active() {
+        let why = Some(&cluster.status_description).filter(|why| !why.is_empty());
         return Ok(format!(
-            "waiting: cluster `{}` is {}, jobs start when it is Active",
+            "waiting: cluster `{}` is {}{}; jobs start when it is Active",
             cluster.name,
-            cluster.status.name()
+            cluster.status.name(),
+            why.map(|why| format!(" ({why})")).unwrap_or_default()
         ));
     }
     let (ahead, busy) = executions::queue_position(&mut conn, row).await?;

@@ -39,10 +39,14 @@ impl Address {
     /// Reads the setting `hive.url`. The error is for the user.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| format!("the setting hive.url {why}; it looks like jdbc:hive2://host:{PORT}/default");
-        let rest = text.strip_prefix("jdbc:hive2://").ok_or_else(|| wrong(&format!("is '{text}'")))?;
+        let rest = text.strip_prefix("jdbc:hive2://").ok_or_else(|| wrong("is no address of HiveServer2"))?;
         let (main, options) = rest.split_once(';').unwrap_or((rest, ""));
         if options.contains(['?', '#']) || main.contains(['?', '#']) {
             return Err(wrong("holds settings of Hive behind ? or #: give them with the job instead"));
+        }
+        // Told without its words: one of them is a password.
+        if main.contains('@') {
+            return Err(wrong("holds a credential: use the settings hive.user and hive.password_file"));
         }
         let (mut sasl, mut tls, mut http, mut path) = (true, false, false, None);
         for option in options.split(';').filter(|option| !option.is_empty()) {
@@ -91,8 +95,8 @@ impl Address {
             _ => (host, if http { HTTP_PORT } else { PORT }),
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        if host.is_empty() || host.contains(['@', ' ']) {
-            return Err(wrong(&format!("is '{text}'")));
+        if host.is_empty() || host.contains(' ') {
+            return Err(wrong("names no host"));
         }
         let database = if database.is_empty() { "default" } else { database };
         Ok(Self {
@@ -145,6 +149,8 @@ mod tests {
             ("jdbc:hive2://h:p/d", "port 'p'"),
             ("jdbc:hive2://a:1,b:1/d", "several hosts"),
             ("jdbc:hive2://h:1/d;password=x", "hive.password_file"),
+            ("jdbc:hive2://u:pw=x@h:1/d", "hive.password_file"),
+            ("jdbc:mysql://h:1/d?password=x", "looks like"),
             ("jdbc:hive2://h:1/d;ssl=yes", "ssl=yes"),
             ("jdbc:hive2://h:1/d;httpPath=x", "without transportMode"),
             ("jdbc:hive2://h:1/d;ssl=true;sslTrustStore=/x.jks;trustStorePassword=x", "hive.ca_file"),

@@ -222,7 +222,16 @@ pub(super) fn write(out: &mut dyn TOutputProtocol, value: &Value) -> thrift::Res
     }
 }
 
+/// How deep an answer may be nested: those of HiveServer2 are less than ten.
+const DEEPEST: u8 = 32;
+
 pub(super) fn read(input: &mut dyn TInputProtocol, kind: TType) -> thrift::Result<Value> {
+    nested(input, kind, DEEPEST)
+}
+
+fn nested(input: &mut dyn TInputProtocol, kind: TType, left: u8) -> thrift::Result<Value> {
+    // Thrift's library counts structures only, and the stack is not without end.
+    let left = left.checked_sub(1).ok_or_else(|| thrift::Error::from("an answer that is nested too deeply"))?;
     Ok(match kind {
         TType::Bool => Value::Bool(input.read_bool()?),
         TType::I08 => Value::I8(input.read_i8()?),
@@ -240,7 +249,7 @@ pub(super) fn read(input: &mut dyn TInputProtocol, kind: TType) -> thrift::Resul
                 if kind == TType::Stop {
                     break;
                 }
-                fields.insert(id, read(input, kind)?);
+                fields.insert(id, nested(input, kind, left)?);
                 input.read_field_end()?;
             }
             input.read_struct_end()?;
@@ -248,7 +257,7 @@ pub(super) fn read(input: &mut dyn TInputProtocol, kind: TType) -> thrift::Resul
         }
         TType::List => {
             let head = input.read_list_begin()?;
-            let list = (0..head.size).map(|_| read(input, head.element_type)).collect::<thrift::Result<_>>()?;
+            let list = (0..head.size).map(|_| nested(input, head.element_type, left)).collect::<thrift::Result<_>>()?;
             input.read_list_end()?;
             Value::List(list)
         }
@@ -257,7 +266,7 @@ pub(super) fn read(input: &mut dyn TInputProtocol, kind: TType) -> thrift::Resul
             let mut pairs = Vec::new();
             for _ in 0..head.size {
                 let (Some(key), Some(value)) = (head.key_type, head.value_type) else { break };
-                pairs.push((read(input, key)?, read(input, value)?));
+                pairs.push((nested(input, key, left)?, nested(input, value, left)?));
             }
             input.read_map_end()?;
             Value::Map(pairs)
@@ -289,5 +298,14 @@ mod tests {
         assert_eq!(read(&mut input, TType::Struct).expect("read"), value);
         let mut cut = TBinaryInputProtocol::new(&bytes[..bytes.len() - 2], true);
         assert!(read(&mut cut, TType::Struct).is_err(), "half an answer is none");
+    }
+
+    /// Lists of one list each: the stack would be over before they are.
+    #[test]
+    fn an_answer_without_end_is_refused() {
+        const LIST: [u8; 5] = [15, 0, 0, 0, 1];
+        let deep = LIST.repeat(100_000);
+        let why = read(&mut TBinaryInputProtocol::new(deep.as_slice(), true), TType::List).expect_err("refused");
+        assert!(format!("{why:?}").contains("nested too deeply"), "{why:?}");
     }
 }

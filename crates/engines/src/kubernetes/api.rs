@@ -289,6 +289,10 @@ impl Api {
             if !subresource.is_empty() {
                 attributes["subresource"] = json!(subresource);
             }
+            // The Role names this one namespace, and a question without a name is about all.
+            if resource == "namespaces" {
+                attributes["name"] = json!(self.namespace);
+            }
             let review = json!({
                 "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
                 "spec": {"resourceAttributes": attributes},

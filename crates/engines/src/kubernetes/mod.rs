@@ -48,6 +48,8 @@ const ID: &str = "foggara-id";
 const CONTAINER: &str = "spark-kubernetes-driver";
 /// When a pod that was deleted and is still there is deleted again.
 const AGAIN: Duration = Duration::from_secs(10);
+/// How long a hard stop may wait for the rest of a log.
+const LAST_LOOK: Duration = Duration::from_secs(5);
 /// Pods and executors that one round removes.
 const A_FEW: usize = 5;
 
@@ -283,8 +285,12 @@ impl Service for Kubernetes {
             }
             Stop::Gently => self.api.delete_pod(name, None).await,
             Stop::Hard => {
-                if let Err(error) = self.mirrors.fill(&self.api, name, u64::MAX).await {
-                    tracing::debug!("the log of {name} is not had before it is deleted: {error}");
+                // A kubelet that does not answer holds up no stop.
+                let filled = tokio::time::timeout(LAST_LOOK, self.mirrors.fill(&self.api, name, u64::MAX)).await;
+                match filled {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => tracing::debug!("the log of {name} is not had before it is deleted: {error}"),
+                    Err(_) => tracing::debug!("the log of {name} is not had whole before it is deleted"),
                 }
                 self.api.delete_pod(name, Some(1)).await?;
                 self.api.delete_executors(name).await

@@ -137,7 +137,9 @@ impl Held {
         let of = if text("subresource").is_empty() { String::new() } else { format!("/{}", text("subresource")) };
         let right = format!("{} {}{of}", text("verb"), text("resource"));
         let mut answer = body.clone();
-        answer["status"] = json!({"allowed": !self.denied.contains(&right)});
+        // A Role names its namespace, and a question without a name is about all of them.
+        let is_ours = text("resource") != "namespaces" || text("name") == NAMESPACE;
+        answer["status"] = json!({"allowed": is_ours && !self.denied.contains(&right)});
         self.say(StatusCode::CREATED, &answer)
     }
 

@@ -29,7 +29,7 @@ impl Place {
         let settings = format!(
             "[jobs]\nunknown_seconds = 4\n[stores.s3]\nendpoint = \"{}\"\naccess_key = \"{ACCESS_KEY}\"\nsecret_key = \"{SECRET_KEY}\"\n\
              [clusters.k8s]\nplugin = \"kubernetes\"\nserver = \"{server}\"\nnamespace = \"jobs\"\nservice_account = \"spark\"\nimage = \"spark:4\"\nartifacts = \"s3a://jars/here\"\n\
-             [clusters.again]\nplugin = \"kubernetes\"\ndescription = \"the same address\"\nserver = \"{server}\"\nnamespace = \"jobs\"\nservice_account = \"spark\"\nimage = \"spark:4\"\n\
+             [clusters.again]\nplugin = \"kubernetes\"\ndescription = \"the same address\"\nkubernetes.server = \"{server}\"\n\"kubernetes.namespace\" = \"jobs\"\nservice_account = \"spark\"\nimage = \"spark:4\"\n\
              [clusters.wrong]\nplugin = \"kubernetes\"\nserver = \"{server}\"\nnamespace = \"jobs\"\nservice_account = \"spark\"\nimage = \"spark:4\"\ncolour = \"blue\"\n",
             s3.endpoint()
         );
@@ -209,6 +209,13 @@ async fn what_is_wrong_with_a_cluster_is_said() -> Result<()> {
     let refused = api.call(reqwest::Method::POST, "/clusters", Some(body)).await?;
     assert_eq!(refused.status, 400);
     assert!(refused.text().contains("only be set in the server's configuration"), "{}", refused.text());
+
+    let check = place.world.server.run(&["serve", "--check"])?;
+    let told = String::from_utf8_lossy(&check.stderr).into_owned();
+    assert!(
+        !check.status.success() && told.contains("clusters.wrong: plugin 'kubernetes' has no setting 'colour'"),
+        "{told}"
+    );
 
     let doctor = place.world.server.run(&["doctor"])?;
     let text = String::from_utf8_lossy(&doctor.stdout).into_owned();

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use foggara_stores::{Access, Reach, S3Settings, S3Store, Store, StoreError};
-use foggara_testkit::s3::{ACCESS_KEY, SECRET_KEY, Sending};
+use foggara_testkit::{
+    s3::{ACCESS_KEY, SECRET_KEY, Sending},
+    web_page::WebPage,
+};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -176,9 +179,8 @@ async fn an_endpoint_on_this_host_is_the_operators_only() {
 #[tokio::test]
 async fn a_web_page_is_not_taken_for_an_object() {
     let place = place().await;
-    let page = axum::Router::new().fallback(async || axum::response::Html("<html><body>Welcome</body></html>"));
-    let address = crate::web::serve(page).await;
-    let keys = json!({"accesskey": ACCESS_KEY, "secretkey": SECRET_KEY, "endpoint": format!("http://{address}")});
+    let page = WebPage::start(200).expect("a server");
+    let keys = json!({"accesskey": ACCESS_KEY, "secretkey": SECRET_KEY, "endpoint": page.url()});
     let store = S3Store::new(S3Settings::default(), here()).expect("a store");
     let (url, keys) = (Url::parse(&place.object("x")).expect("a url"), object(keys));
     let access = Access { project: &place.project, caller: None, credentials: Some(&keys), lent: None };
